@@ -1,0 +1,86 @@
+"""Dividing a set in two so that every class keeps its share, as a function of the seed."""
+
+from __future__ import annotations
+
+from typing import Tuple
+
+import numpy as np
+
+from gluontricks import streams
+from gluontricks.data.images import ImageSet, image_set
+from gluontricks.errors import UsageError
+
+
+def stratified_mask(labels: np.ndarray, count: int, *, seed: int, stream: str) -> np.ndarray:
+    """Return which ``count`` of the images to set apart, by class in proportion.
+
+    Fractions go to the classes with the largest remainders, the first class first.
+
+    Parameters
+    ----------
+    labels : ndarray of int64, shape (N,)
+        Class of each image.
+    count : int
+        How many to choose.
+    seed, stream : int, str
+        Select the random words, one per image.
+
+    Returns
+    -------
+    ndarray of bool, shape (N,)
+        True for ``count`` images.
+    """
+    sizes = np.bincount(labels)
+    quotas, remainders = np.divmod(sizes * count, len(labels))
+    spare = count - quotas.sum()
+    quotas[np.argsort(-remainders, kind="stable")[:spare]] += 1
+    order = np.lexsort((streams.words(seed, stream, 0, len(labels)), labels))
+    starts = np.cumsum(sizes) - sizes
+    ordered = labels[order]
+    mask = np.zeros(len(labels), dtype=bool)
+    mask[order] = np.arange(len(labels)) - starts[ordered] < quotas[ordered]
+    return mask
+
+
+def select(images: ImageSet, mask: np.ndarray, split: str) -> ImageSet:
+    """Return the images where ``mask`` holds, in their order, as the part named ``split``."""
+    return image_set(
+        images.name,
+        split,
+        images.images[mask],
+        images.labels[mask],
+        class_names=images.class_names,
+        files=images.files,
+    )
+
+
+def split_validation(images: ImageSet, count: int, *, seed: int) -> Tuple[ImageSet, ImageSet]:
+    """Hold ``count`` images out of a training set.
+
+    Parameters
+    ----------
+    images : ImageSet
+        The set to divide; it is not changed.
+    count : int
+        Images to hold out: 1 or more, and fewer than there are.
+    seed : int
+        Seed of the choice, which is stratified by class.
+
+    Returns
+    -------
+    (ImageSet, ImageSet)
+        The rest, still ``train``, and the images held out, ``validation``; both in the order
+        they had.
+
+    Raises
+    ------
+    UsageError
+        If ``count`` leaves one of the two empty.
+    """
+    if not 0 < count < len(images):
+        raise UsageError(
+            f"{count} validation images cannot be held out of {len(images)}",
+            f"give --val-split a number from 1 to {len(images) - 1}, or 0 for none",
+        )
+    mask = stratified_mask(images.labels, count, seed=seed, stream="validation-split")
+    return select(images, ~mask, "train"), select(images, mask, "validation")
