@@ -1,0 +1,67 @@
+"""Small recipes: the demonstration on handwritten digits, and a first network on CIFAR-10."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Tuple
+
+from gluontricks.recipes.spec import Ablation, Recipe, Row
+
+TEACHER_EPOCHS = 3
+STUDENT_EPOCHS = 6
+
+PLAIN = Recipe(
+    name="demo-digits-plain",
+    dataset="digits",
+    model="resnet20_v1",
+    num_epochs=STUDENT_EPOCHS,
+    batch_size=64,
+    warmup_epochs=1,
+)
+
+DEMO = Ablation(
+    paper="demo",
+    table="digits",
+    caption="handwritten digits at 32x32: a demonstration, no paper's result",
+    rows=(
+        Row(
+            "teacher",
+            replace(
+                PLAIN,
+                name="demo-digits-teacher",
+                model="resnext29_2x8d",
+                num_epochs=TEACHER_EPOCHS,
+                batch_size=32,
+                optimizer="adam",
+                lr=2e-3,
+            ),
+        ),
+        Row("plain", PLAIN),
+        Row(
+            "vertical stitching + distillation",
+            replace(
+                PLAIN,
+                name="demo-digits-stitch",
+                mixup_type="stitch-vertical",
+                teacher="resnext29_2x8d",
+            ),
+        ),
+    ),
+    variants=(("digits", {"dataset": "digits"}),),
+    compared="digits",
+)
+
+CIFAR10 = Recipe(
+    name="cifar10-resnet20-5epochs",
+    dataset="cifar10",
+    model="resnet20_v1",
+    brightness=0.0,
+    saturation=0.0,
+    hue=0.0,
+    lighting=0.0,
+    num_epochs=5,
+    batch_size=128,
+    warmup_epochs=1,
+)
+
+RECIPES: Tuple[Recipe, ...] = (CIFAR10,)
