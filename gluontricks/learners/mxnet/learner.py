@@ -1,0 +1,190 @@
+"""The learner on MXNet: attach, step, predict, and its state."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Deque, Dict, List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from gluontricks import streams
+from gluontricks.errors import IntegrityError
+from gluontricks.learners import SLOTS, LearnerSpec, LearnerState
+from gluontricks.learners.mxnet.graphs import (
+    STATIC,
+    Predictor,
+    Teacher,
+    TrainingGraph,
+    context_of,
+    draws_numbers,
+    in_precision,
+    make_loss,
+    trainable,
+)
+from gluontricks.learners.mxnet.updates import UPDATES, Setting
+from gluontricks.models import get_model
+from gluontricks.models.weights import initialize, parameter_paths
+from gluontricks.mxnet_shim import mx
+from gluontricks.pipeline import Batch
+from gluontricks.scaling import LossScaler
+
+# Updates handed to MXNet before waiting for the oldest: more would only hold memory.
+IN_FLIGHT = 2
+NO_DECAY = ("gamma", "beta", "bias")
+
+
+def make_learner(spec: LearnerSpec) -> MXNetLearner:
+    """Return the learner of ``spec``."""
+    return MXNetLearner(spec)
+
+
+class MXNetLearner:
+    """A network, its loss and its optimizer on MXNet; see :class:`gluontricks.learners.Learner`."""
+
+    def __init__(self, spec: LearnerSpec) -> None:
+        self.spec = spec
+        self.net = get_model(spec.model, classes=spec.classes, last_gamma=spec.last_gamma)
+        self.paths: Dict[str, Any] = parameter_paths(self.net)
+        self.device = context_of(spec.device)
+        initialize(self.net, seed=spec.seed, init=spec.init, ctx=self.device)
+        self.graph = TrainingGraph(
+            in_precision(self.net, spec.dtype, self.device), make_loss(spec.teacher)
+        )
+        self.graph.hybridize(**STATIC)
+        self.predictor: Optional[Predictor] = None
+        # Seeding empties MXNet's queue, so only networks that draw numbers pay for it.
+        self.draws_numbers = draws_numbers(self.net)
+        self.teacher = Teacher(spec) if spec.teacher else None
+        self.scaler = LossScaler() if spec.dtype == "float16" else None
+        self.trained = trainable(self.paths)
+        self.slots = {
+            path: tuple(
+                mx.nd.zeros(p.shape, ctx=self.device, dtype=p.dtype) for _ in SLOTS[spec.optimizer]
+            )
+            for path, p in self.trained.items()
+        }
+        self.decay = {
+            path: 0.0 if spec.no_wd and path.endswith(NO_DECAY) else spec.wd
+            for path in self.trained
+        }
+        self.updates = 0
+        self.pending: List[Any] = []
+        self.in_flight: Deque[Any] = deque()
+
+    def attach(self, images: np.ndarray, labels: np.ndarray) -> None:
+        """Take the training set that batches index."""
+        self.images, self.labels = images, labels
+
+    def begin(self, rates: Sequence[float], momenta: Sequence[float]) -> None:
+        """Take the learning rate and the momentum of every step."""
+        self.rates, self.momenta = rates, momenta
+
+    def step(self, batch: Batch) -> None:
+        """Do one update: draws to arrays, forward, backward, update."""
+        inputs, targets = self.inputs(batch)
+        if self.draws_numbers:
+            mx.random.seed(streams.operator_seed(self.spec.seed, batch.step))
+        with mx.autograd.record():
+            losses = self.graph(inputs, *targets)
+            objective = losses * self.scaler.scale if self.scaler else losses
+        objective.backward()
+        self.update(batch.step, len(batch.labels))
+        self.pending.append(losses.mean())
+        self.wait_for_oldest()
+
+    def inputs(self, batch: Batch) -> Tuple[Any, List[Any]]:
+        """Return the network's input, and what the loss takes beside the logits."""
+        images = self.images[batch.indices] if batch.images is None else batch.images
+        pixels, targets = self.spec.pipeline.prepare(images, batch.labels, batch)
+        inputs = mx.nd.array(pixels, ctx=self.device)
+        beside = [mx.nd.array(targets, ctx=self.device)]
+        if self.teacher is not None:
+            beside.append(self.teacher_logits(batch, inputs))
+        return inputs, beside
+
+    def teacher_logits(self, batch: Batch, inputs: Any) -> Any:
+        """Return the teacher's logits, from the cache where there is one."""
+        assert self.spec.teacher is not None
+        assert self.teacher is not None
+        cache = self.spec.teacher.cache
+        if cache is None:
+            return self.teacher.logits(inputs)
+        stored = cache.get(batch)
+        if stored is None:
+            stored = cache.put(batch, self.teacher.logits(inputs).asnumpy())
+        return mx.nd.array(stored, ctx=self.device)
+
+    def update(self, step: int, count: int) -> None:
+        """Change every parameter by its gradient, summed over ``count`` images."""
+        rescale = 1.0 / count
+        if self.scaler is not None:
+            gradients = [p.grad() for p in self.trained.values()]
+            rescale /= self.scaler.scale
+            finite = mx.nd.multi_all_finite(*gradients, num_arrays=len(gradients))
+            if not self.scaler.update(bool(finite.asscalar())):
+                return
+        self.updates += 1
+        apply = UPDATES[self.spec.optimizer]
+        lr, momentum = self.rates[step], self.momenta[step]
+        for path, parameter in self.trained.items():
+            setting = Setting(lr, momentum, self.decay[path], rescale, self.updates)
+            apply(parameter.data(), parameter.grad(), self.slots[path], setting)
+
+    def wait_for_oldest(self) -> None:
+        """Keep the number of unfinished updates, and so the memory, bounded."""
+        self.in_flight.append(self.pending[-1])
+        if len(self.in_flight) > IN_FLIGHT:
+            self.in_flight.popleft().wait_to_read()
+
+    def losses(self) -> np.ndarray:
+        """Return the mean loss of each step since the last call, float32, shape (steps,)."""
+        values = [loss.asscalar() for loss in self.pending]
+        self.pending = []
+        self.in_flight.clear()
+        return np.array(values, dtype=np.float32)
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """Return the float32 logits (N, classes) of uint8 images (N, H, W, 3)."""
+        # Running statistics change in backward, for which a copy of them does not wait.
+        mx.nd.waitall()
+        if self.predictor is None:
+            self.predictor = Predictor(self.spec, self.device)
+        return self.predictor.logits(images, self.paths)
+
+    def state(self) -> LearnerState:
+        """Return a copy of parameters, running statistics, optimizer state and counters."""
+        mx.nd.waitall()
+        arrays = {f"p/{path}": p.data().asnumpy() for path, p in self.paths.items()}
+        names = SLOTS[self.spec.optimizer]
+        for path, slots in self.slots.items():
+            arrays.update({f"o/{path}/{n}": s.asnumpy() for n, s in zip(names, slots)})
+        counters: Dict[str, float] = {"updates": self.updates}
+        if self.scaler is not None:
+            counters.update(self.scaler.state())
+        return LearnerState(arrays, counters)
+
+    def load_state(self, state: LearnerState) -> None:
+        """Go on from ``state``.
+
+        Raises
+        ------
+        IntegrityError
+            If it holds other arrays than this learner, which is then unchanged.
+        """
+        own = {key: value.shape for key, value in self.state().arrays.items()}
+        given = {key: value.shape for key, value in state.arrays.items()}
+        odd = sorted(key for key in {**own, **given} if own.get(key) != given.get(key))
+        if odd:
+            raise IntegrityError(
+                f"the checkpoint is of another network or optimizer: '{odd[0]}' has shape "
+                f"{given.get(odd[0], 'none')}, here {own.get(odd[0], 'none')}",
+                "it belongs to another run: choose another --out",
+            )
+        for path, parameter in self.paths.items():
+            parameter.set_data(mx.nd.array(state.arrays[f"p/{path}"], dtype=parameter.dtype))
+        for path, slots in self.slots.items():
+            for name, slot in zip(SLOTS[self.spec.optimizer], slots):
+                slot[:] = mx.nd.array(state.arrays[f"o/{path}/{name}"], dtype=slot.dtype)
+        self.updates = int(state.counters["updates"])
+        if self.scaler is not None:
+            self.scaler.load_state(state.counters)
