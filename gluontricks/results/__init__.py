@@ -1,0 +1,1 @@
+"""Run records, the registry that keeps them, and the tables made from both."""

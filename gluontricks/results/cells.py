@@ -1,0 +1,161 @@
+"""Which runs stand in which cell of a table, and the statistics of a cell."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from gluontricks.results.declared import Declared, recipe_of, rows_of
+from gluontricks.results.records import label_of
+from gluontricks.results.schema import validate
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One column of a table: its heading, its decimals, and how a record tells it."""
+
+    title: str
+    decimals: int
+    read: Callable[[Record], Optional[float]]
+
+
+def median_seconds(record: Record) -> Optional[float]:
+    """Return the median seconds per epoch of a run, without its first epoch."""
+    times = sorted(
+        epoch["seconds"] for epoch in (record["epochs"] or [])[1:] if epoch["seconds"] is not None
+    )
+    if not times:
+        return None
+    middle = len(times) // 2
+    return times[middle] if len(times) % 2 else (times[middle - 1] + times[middle]) / 2
+
+
+METRICS: Mapping[str, Metric] = {
+    "top1": Metric("top-1", 2, lambda record: record["metrics"]["top1"]),
+    "top5": Metric("top-5", 2, lambda record: record["metrics"]["top5"]),
+    "seconds_per_epoch": Metric("s/epoch", 1, median_seconds),
+}
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """The mean of some runs, their standard deviation (two or more runs), and their number."""
+
+    mean: float
+    std: Optional[float]
+    runs: int
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The runs of one row in one label set on one engine, device and precision: one per seed."""
+
+    engine: str
+    device: str
+    dtype: str
+    label: str
+    records: Tuple[Record, ...]
+
+    def statistic(self, metric: str) -> Optional[Statistic]:
+        """Return the statistic of one metric over the runs that have it; None if none does."""
+        found = [METRICS[metric].read(record) for record in self.records]
+        values = [value for value in found if value is not None]
+        if not values:
+            return None
+        mean = math.fsum(values) / len(values)
+        squares = math.fsum((value - mean) ** 2 for value in values)
+        std = math.sqrt(squares / (len(values) - 1)) if len(values) > 1 else None
+        return Statistic(mean, std, len(values))
+
+
+@dataclass(frozen=True)
+class Joined:
+    """The records of one table: cells by row name, and the sentences about what is in none."""
+
+    cells: Mapping[str, Tuple[Cell, ...]]
+    remarks: Tuple[str, ...]
+
+
+def join(entries: Sequence[Declared], records: Sequence[Record], label: str) -> Joined:
+    """Return the cells of the rows ``entries``, from the records whose label is ``label``.
+
+    A record belongs to a row if its recipe is the row's. Of two runs of one seed in one cell the
+    first that ended counts. Runs that failed and runs of a recipe that a row had in another
+    version are in no cell, and said in the remarks.
+    """
+    remarks: List[str] = []
+    groups: Dict[Tuple[str, ...], List[Record]] = {}
+    mine = tuple(entries)
+    names = {entry.name for entry in mine}
+    for record in sorted(records, key=_order):
+        if validate(record):
+            remarks.append(f"Record {record.get('run_id')} is not valid and is left out.")
+            continue
+        recipe = recipe_of(record)
+        rows = [] if recipe is None else rows_of(recipe, mine)
+        if not rows and names & set(record["rows"] or ()):
+            remarks.append(
+                f"Run {record['run_id']} is of another version of "
+                f"{sorted(names & set(record['rows']))[0]} and is left out."
+            )
+        for row in rows:
+            if record["status"] in ("failed", "diverged"):
+                remarks.append(_failure(row.name, record))
+            elif label_of(record) == label:
+                groups.setdefault((row.name, *_setting(record)), []).append(record)
+    cells: Dict[str, List[Cell]] = {}
+    for (name, engine, device, dtype), members in sorted(groups.items()):
+        kept, doubled = _one_per_seed(members)
+        remarks += [f"Run {i} repeats a seed of {name} and is left out." for i in doubled]
+        remarks += _teachers(name, kept)
+        cells.setdefault(name, []).append(Cell(engine, device, dtype, label, tuple(kept)))
+    return Joined({k: tuple(v) for k, v in cells.items()}, tuple(dict.fromkeys(remarks)))
+
+
+def _order(record: Record) -> Tuple[str, str]:
+    return str(record.get("ended")), str(record.get("run_id"))
+
+
+def _setting(record: Record) -> Tuple[str, str, str]:
+    """Return what is never pooled: the engine, the kind of device, the precision."""
+    return record["engine"] or "?", (record["device"] or "?").split(":")[0], record["dtype"] or "?"
+
+
+def _failure(name: str, record: Record) -> str:
+    seed = (record["seed"] or {}).get("root")
+    return f"{name}, seed {seed}: {record['status']}: {record['reason']}."
+
+
+def _one_per_seed(records: Sequence[Record]) -> Tuple[List[Record], List[str]]:
+    """Return the first record of each seed, by seed, and the ids of the others."""
+    first: Dict[Any, Record] = {}
+    doubled: List[str] = []
+    for record in records:
+        seed = (record["seed"] or {}).get("root")
+        if seed in first:
+            doubled.append(record["run_id"])
+        else:
+            first[seed] = record
+    return sorted(first.values(), key=lambda r: (r["seed"] or {}).get("root") or 0), doubled
+
+
+def _teachers(name: str, records: Sequence[Record]) -> List[str]:
+    """Return one sentence per teacher that taught runs of a row."""
+    taught: Dict[Tuple[str, str], int] = {}
+    for record in records:
+        teacher = (record["model"] or {}).get("teacher")
+        if teacher:
+            key = (str(teacher["name"]), str(teacher["sha256"])[:12])
+            taught[key] = taught.get(key, 0) + 1
+    return [
+        f"{name}: taught by {model}, parameters {sha}... ({counted(runs)})."
+        for (model, sha), runs in sorted(taught.items())
+    ]
+
+
+def counted(runs: int) -> str:
+    """Return ``1 run`` or ``n runs``."""
+    return "1 run" if runs == 1 else f"{runs} runs"

@@ -1,0 +1,59 @@
+"""Writing every table of the results folder, or finding out which ones would change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Dict, List, Union
+
+from gluontricks.files import make_folder, write_atomic
+from gluontricks.recipes import ABLATIONS, Ablation, published
+from gluontricks.results import registry
+from gluontricks.results.tables import render_table
+
+ARABIC = {"I": "1", "II": "2", "III": "3", "IV": "4", "V": "5", "VI": "6", "VII": "7"}
+
+
+def file_stem(ablation: Ablation) -> str:
+    """Return the name of a table's files without extension: ``stitch-mixup-table-3``."""
+    number = ARABIC.get(ablation.table, ablation.table)
+    kind = f"table-{number}" if number.isdigit() else ablation.table
+    return f"{ablation.paper}-{kind}"
+
+
+def all_tables(results_dir: Union[str, Path]) -> Dict[str, str]:
+    """Return file name -> text of every published table, from the registry's records.
+
+    Raises
+    ------
+    IntegrityError
+        If a line of the registry is no record.
+    """
+    records = registry.load(results_dir)
+    files: Dict[str, str] = {}
+    for ablation in ABLATIONS.values():
+        values = published(ablation.paper, ablation.table)
+        markdown, comma_separated = render_table(ablation, records, values)
+        files[f"{file_stem(ablation)}.md"] = markdown
+        files[f"{file_stem(ablation)}.csv"] = comma_separated
+    return files
+
+
+def stale_tables(results_dir: Union[str, Path]) -> List[str]:
+    """Return the names of the table files that are missing or not what the records give."""
+    folder = Path(results_dir) / "tables"
+    return [
+        name
+        for name, text in all_tables(results_dir).items()
+        if not (folder / name).is_file() or (folder / name).read_bytes() != text.encode()
+    ]
+
+
+def write_tables(results_dir: Union[str, Path]) -> List[str]:
+    """Write the tables that are stale and return their names."""
+    stale = stale_tables(results_dir)
+    if stale:
+        folder = make_folder(Path(results_dir) / "tables")
+        files = all_tables(results_dir)
+        for name in stale:
+            write_atomic(folder / name, files[name])
+    return stale

@@ -1,0 +1,174 @@
+"""The form of a run record, ``gluontricks.run/1``, and what is wrong with one that differs."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Tuple
+
+from gluontricks.files import sha256_bytes
+from gluontricks.results.declared import recipe_of
+from gluontricks.results.plain import absolute_paths, canonical
+
+SCHEMA = "gluontricks.run/1"
+STATUSES = ("completed", "failed", "diverged", "stopped")
+SCALES = ("full", "reduced", "smoke")
+LABELS = (
+    "PAPER", "AUTHOR-LOG", "AUTHOR-WEIGHTS", "AUTHOR-REPO",
+    "MEASURED-FULL", "MEASURED-REDUCED", "SMOKE", "NOT RUN",
+)  # fmt: skip
+OURS = ("MEASURED-FULL", "MEASURED-REDUCED", "SMOKE", "NOT RUN")
+
+# Every field of a record. A group holds at least these keys; null says "not known".
+FIELDS: Mapping[str, Any] = {
+    "schema": "text",
+    "run_id": "text",
+    "supersedes": "text",
+    "source": {"file": "text", "sha256": "text", "origin": "text"},
+    "label": "text",
+    "recipe": "text",
+    "rows": ["text"],
+    "fingerprint": "text",
+    "labels": "text",
+    "scale": "text",
+    "protocol": "text",
+    "engine": "text",
+    "device": "text",
+    "dtype": "text",
+    "status": "text",
+    "reason": "text",
+    "started": "text",
+    "ended": "text",
+    "resumes": "integer",
+    "bitwise": "boolean",
+    "code": {"version": "text", "commit": "text", "dirty": "boolean", "command": ["text"]},
+    "config": {"sha256": "text", "resolved": {}},
+    "seed": {"root": "integer", "scheme": "text", "varied": ["text"]},
+    "data": {
+        "name": "text", "split": "text", "selection": "text", "n_train": "integer",
+        "n_eval": "integer", "subset": "text", "train_sha256": "text", "eval_sha256": "text",
+        "files": ["any"],
+    },
+    "model": {
+        "name": "text", "params": "integer", "macs": "integer", "classes_sha256": "text",
+        "teacher": {"name": "text", "sha256": "text", "fingerprint": "text"},
+    },
+    "metrics": {
+        "top1": "number", "top5": "number", "nll": "number", "n": "integer", "loss": "number",
+        "top1_best": "number", "best_epoch": "integer", "predictions_sha256": "text",
+    },
+    "epochs": [
+        {"epoch": "integer", "lr": "number", "loss": "number", "top1": "number",
+         "top5": "number", "seconds": "number"},
+    ],
+    "budget": {
+        "epochs": "integer", "steps": "integer", "samples_seen": "integer", "wall_s": "number",
+        "cpu_s": "number", "img_per_s": "number", "peak_rss_mb": "number",
+    },
+    "hardware": {
+        "cpu": "text", "cores": "integer", "threads": "integer", "isa": ["text"], "gpu": "text",
+        "ram_gb": "number",
+    },
+    "software": {"python": "text", "numpy": "text", "mxnet": "text", "os": "text", "env": {}},
+    "artefacts": [{"path": "text", "sha256": "text", "bytes": "integer"}],
+    "checks": {},
+}  # fmt: skip
+
+# The registry adds these two to a record.
+CHAIN = ("prev_sha256", "line_sha256")
+KNOWN = ("schema", "run_id", "label", "status", "config", "metrics", "fingerprint", "scale")
+
+CHECKS: Dict[str, Callable[[Any], bool]] = {
+    "text": lambda v: isinstance(v, str),
+    "integer": lambda v: isinstance(v, int) and not isinstance(v, bool),
+    "number": lambda v: isinstance(v, (int, float)) and not isinstance(v, bool) and abs(v) < 1e300,
+    "boolean": lambda v: isinstance(v, bool),
+    "any": lambda _: True,
+}
+
+
+def validate(record: Any) -> List[str]:
+    """Return what is wrong with a run record, one sentence each; an empty list if nothing is."""
+    if not isinstance(record, dict):
+        return [f"a record is an object, not {type(record).__name__}"]
+    problems = list(_shape(record, FIELDS, ""))
+    problems += [f"unknown field '{k}'" for k in record if k not in FIELDS and k not in CHAIN]
+    if problems:
+        return problems
+    problems += _words(record)
+    problems += _consistency(record)
+    problems += [f"an absolute path: '{text}'" for text in absolute_paths(record)]
+    return problems
+
+
+def _shape(value: Any, form: Any, where: str) -> Iterator[str]:
+    """Yield where ``value`` has not the form ``form``."""
+    if value is None:
+        return
+    if isinstance(form, str):
+        if not CHECKS[form](value):
+            yield f"'{where}' is no {form}: {str(value)[:60]!r}"
+    elif not isinstance(value, type(form)):
+        yield f"'{where}' is no {'list' if isinstance(form, list) else 'object'}"
+    elif isinstance(form, list):
+        for index, item in enumerate(value):
+            yield from _shape(item, form[0], f"{where}[{index}]")
+    else:
+        yield from _group(value, form, where)
+
+
+def _group(value: Dict[str, Any], form: Dict[str, Any], where: str) -> Iterator[str]:
+    """Yield keys of ``form`` that ``value`` lacks or has in another form."""
+    for key, part in form.items():
+        name = f"{where}.{key}".lstrip(".")
+        if key in value:
+            yield from _shape(value[key], part, name)
+        else:
+            yield f"'{name}' is missing"
+
+
+def _words(record: Dict[str, Any]) -> Iterator[str]:
+    """Yield fields that must be known and are not, and words outside their closed lists."""
+    if record["schema"] != SCHEMA:
+        yield f"schema is {record['schema']!r}, this version reads {SCHEMA!r}"
+    if not re.fullmatch(r"\w[\w.-]{0,63}", record["run_id"] or ""):
+        yield f"run_id is {record['run_id']!r}, not a plain name"
+    if record["source"] is None:
+        yield from (f"'{name}' is not known" for name in KNOWN if record[name] is None)
+        closed: Tuple[Tuple[str, Tuple[str, ...]], ...] = (
+            ("status", STATUSES), ("scale", SCALES), ("label", OURS),
+        )  # fmt: skip
+    else:
+        closed = (("label", tuple(word for word in LABELS if word not in OURS)),)
+    for name, words in closed:
+        if record[name] is not None and record[name] not in words:
+            yield f"{name} is {record[name]!r}, not one of {', '.join(words)}"
+
+
+def _consistency(record: Dict[str, Any]) -> Iterator[str]:
+    """Yield results and times that cannot be."""
+    metrics = record["metrics"] or {}
+    for name in ("top1", "top5", "top1_best"):
+        if metrics.get(name) is not None and not 0 <= metrics[name] <= 100:
+            yield f"metrics.{name} is {metrics[name]}, not a percentage"
+    if record["status"] == "completed" and metrics.get("top1") is None:
+        yield "the run is completed and has no top1"
+    if record["started"] and record["ended"] and record["started"] > record["ended"]:
+        yield f"the run ended ({record['ended']}) before it started ({record['started']})"
+    if record["config"] and record["config"]["resolved"] is not None:
+        yield from _identity(record, record["config"])
+
+
+def _identity(record: Dict[str, Any], config: Dict[str, Any]) -> Iterator[str]:
+    """Yield how the recipe's hash and the fingerprint differ from what they should be."""
+    if config["sha256"] != sha256_bytes(canonical(config["resolved"]).encode()):
+        yield "config.sha256 is not that of config.resolved"
+    recipe = recipe_of(record)
+    if recipe is None:
+        yield "config.resolved is no recipe of this version"
+    elif record["fingerprint"] != recipe.fingerprint(teacher_sha256(record)):
+        yield "fingerprint is not that of config.resolved and its teacher"
+
+
+def teacher_sha256(record: Mapping[str, Any]) -> Any:
+    """Return the SHA-256 of the parameters of a record's teacher, or None without a teacher."""
+    return ((record.get("model") or {}).get("teacher") or {}).get("sha256")
