@@ -1,0 +1,84 @@
+"""Accuracy of a run, or of a file of parameters, on a data set; every image counts once.
+
+    gluontricks evaluate runs/cifar100-resnet56_v1-0123abcd-s0
+    gluontricks evaluate --model cifar_resnet20_v1 --params FILE.params --dataset cifar10
+
+Without a run the normalisation is the data set's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any, Dict
+
+from gluontricks.cli.parser import add_json, print_json, put
+from gluontricks.errors import UsageError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("run", nargs="?", type=Path, help="a run's directory")
+    parser.add_argument("--model", help="network, with --params")
+    parser.add_argument("--params", type=Path, help=".params, .safetensors or a run's directory")
+    parser.add_argument("--dataset", help="data set (default: the run's)")
+    parser.add_argument("--classes", type=int, help="outputs of the network")
+    parser.add_argument("--normalization", help="dataset, imagenet, none, or R,G,B/R,G,B")
+    parser.add_argument("--split", choices=("test", "train"), default="test")
+    parser.add_argument("--data-dir", type=Path, help="folder of the data sets")
+    parser.add_argument("--batch-size", type=int, default=256)
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate and print."""
+    from gluontricks.data import load_split
+    from gluontricks.data.augment import parse_normalization
+    from gluontricks.inference import evaluate
+    from gluontricks.teachers import head, read_weights
+
+    source = args.run or args.params
+    if source is None or (args.run and args.params):
+        raise UsageError(
+            "one of a run's directory and --params FILE is needed",
+            "'gluontricks evaluate --help' shows both",
+        )
+    weights = read_weights(source)
+    known = known_of(source)
+    model = args.model or weights.model
+    dataset = args.dataset or known.get("dataset")
+    if model is None or dataset is None:
+        raise UsageError(
+            f"'{source}' does not say its network and data set", "give --model and --dataset"
+        )
+    if args.batch_size < 1:
+        raise UsageError(f"--batch-size is {args.batch_size}", "it must be at least 1")
+    normalization = weights.normalization
+    if args.normalization:
+        normalization = parse_normalization(args.normalization, dataset)
+    classes = args.classes or (head(weights.parameters).shape[0] if weights.model else None)
+    data = load_split(dataset, args.split, data_dir=args.data_dir)
+    result = evaluate(
+        model,
+        weights.parameters,
+        data,
+        classes=classes,
+        normalization=normalization,
+        batch_size=args.batch_size,
+    )
+    if args.json:
+        print_json(result)
+    else:
+        put(
+            f"top-1 {result['top1']:.2f} %, top-5 {result['top5']:.2f} %, "
+            f"nll {result['nll']:.4f} on {result['n']} {args.split} images of {dataset}"
+        )
+    return 0
+
+
+def known_of(source: Path) -> Dict[str, Any]:
+    """Return the recipe of the run that a path belongs to, {} where it is none."""
+    from gluontricks.rundir import read_run
+
+    about = read_run(source if source.is_dir() else source.parent)
+    return about["recipe"] if about else {}

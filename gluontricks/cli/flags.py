@@ -1,0 +1,279 @@
+"""Command-line flags derived from the recipe and the run's options: no default stands twice."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, Callable, Dict, Optional, Sequence, Set, Tuple, Union, get_type_hints
+
+from gluontricks.errors import UsageError, nearest
+from gluontricks.options import RunOptions
+from gluontricks.recipes import get_recipe
+from gluontricks.recipes.resolve import flag
+from gluontricks.recipes.spec import Recipe
+
+MAX_CONFIG_BYTES = 1 << 20
+OPTION_HELP = {
+    "out": "run directory (default: runs/<dataset>-<model>-<fingerprint>-s<seed>)",
+    "data_dir": "folder of the data sets (default: $GLUONTRICKS_DATA, ~/.gluontricks/data)",
+    "max_steps": "stop after so many updates, with a checkpoint; the schedule stays",
+    "quiet": "print nothing but errors",
+    "engine": "what computes: mxnet",
+    "device": "cpu, or cuda[:N] with MXNet's GPU build",
+    "threads": "threads of the kernels (default: $OMP_NUM_THREADS, or the physical cores)",
+    "log_interval": "updates between two log points",
+    "teacher_params": "the teacher's parameters: .params, .safetensors, or a run's directory",
+    "teacher_cache": "store the teacher's logits beside the run",
+    "tensorboard": "write scalars for TensorBoard into the run directory",
+    "dry_run": "do a few updates, tell time and memory, write nothing",
+}
+# GluonCV's flags without a meaning here: whatever they say is what happens anyway.
+IGNORED = {
+    "--mode": "networks are always hybridized",
+    "-j": "data sets in memory need no worker processes",
+    "--num-data-workers": "data sets in memory need no worker processes",
+    "--num-gpus": "the device is named by --device",
+}
+
+
+def boolean(text: str) -> bool:
+    """Return the value of ``true`` or ``false``."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    raise argparse.ArgumentTypeError(f"'{text}' is neither true nor false")
+
+
+def integers(text: str) -> Tuple[int, ...]:
+    """Return the value of ``30,60,90``."""
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"'{text}' is no list like 30,60,90") from error
+
+
+PARSERS: Dict[Any, Callable[[str], Any]] = {
+    bool: boolean,
+    int: int,
+    float: float,
+    str: str,
+    Path: Path,
+    Tuple[int, ...]: integers,
+}
+
+
+def plain_type(annotation: Any) -> Any:
+    """Return ``T`` of ``Optional[T]``, and any other annotation as it is."""
+    if getattr(annotation, "__origin__", None) is Union:
+        return next(a for a in annotation.__args__ if a is not type(None))
+    return annotation
+
+
+def optional_fields(cls: Any) -> Set[str]:
+    """Return the fields of a dataclass that may be None."""
+    return {name for name, hint in get_type_hints(cls).items() if plain_type(hint) is not hint}
+
+
+def field_types(cls: Any) -> Dict[str, Any]:
+    """Return field -> type of a dataclass."""
+    return {name: plain_type(hint) for name, hint in get_type_hints(cls).items()}
+
+
+def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
+    """Add one flag for each field of the recipe; those not typed leave no trace."""
+    group = parser.add_argument_group("recipe")
+    group.add_argument(
+        "--recipe", metavar="NAME", help="start from this recipe: 'gluontricks recipes' lists them"
+    )
+    group.add_argument(
+        "--config", metavar="FILE", type=Path, help="YAML or JSON file of recipe fields"
+    )
+    types = field_types(Recipe)
+    for f in fields(Recipe):
+        add_flag(group, f.name, types[f.name], f.metadata["help"], f.metadata)
+
+
+def add_flag(group: Any, name: str, kind: Any, text: str, metadata: Optional[Any] = None) -> None:
+    """Add one derived flag."""
+    settings: Dict[str, Any] = {
+        "dest": name,
+        "type": PARSERS[kind],
+        "default": argparse.SUPPRESS,
+        "help": text,
+        "metavar": name.rsplit("_", 1)[-1].upper(),
+    }
+    choices = (metadata or {}).get("choices")
+    if choices:
+        settings["metavar"] = "{" + ",".join(choices) + "}"
+    bare = True if kind is bool else (metadata or {}).get("bare")
+    if kind is bool:
+        settings["metavar"] = "{true,false}"
+    if bare is not None:
+        settings.update(nargs="?", const=bare)
+    group.add_argument(flag(name), **settings)
+
+
+def add_option_flags(parser: argparse.ArgumentParser, names: Sequence[str] = ()) -> None:
+    """Add one flag for each of the run's options, or for those of ``names``."""
+    group = parser.add_argument_group("run")
+    types = field_types(RunOptions)
+    for f in fields(RunOptions):
+        if f.name not in OPTION_HELP or (names and f.name not in names):
+            continue
+        if types[f.name] is bool:
+            group.add_argument(
+                flag(f.name),
+                dest=f.name,
+                action="store_true",
+                default=argparse.SUPPRESS,
+                help=OPTION_HELP[f.name],
+            )
+        else:
+            add_flag(group, f.name, types[f.name], OPTION_HELP[f.name])
+    if names:
+        return
+    group.add_argument(
+        "--resume",
+        dest="resume",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="go on with the run in the run directory (the default)",
+    )
+    group.add_argument(
+        "--no-resume",
+        dest="resume",
+        action="store_false",
+        default=argparse.SUPPRESS,
+        help="start again; a run that is there is kept aside",
+    )
+    for name in ("--mode", "--num-gpus"):
+        group.add_argument(
+            name, default=argparse.SUPPRESS, help=argparse.SUPPRESS, dest=f"ignored:{name}"
+        )
+    group.add_argument(
+        "-j",
+        "--num-data-workers",
+        default=argparse.SUPPRESS,
+        help=argparse.SUPPRESS,
+        dest="ignored:--num-data-workers",
+    )
+
+
+def typed_recipe(args: argparse.Namespace, default: Recipe) -> Recipe:
+    """Return the recipe that the flags describe, not yet resolved.
+
+    A recipe by name, then the file, then the flags: later ones win.
+    """
+    base = default if getattr(args, "recipe", None) is None else get_recipe(args.recipe)
+    changes = read_config(args.config) if getattr(args, "config", None) else {}
+    names = {f.name for f in fields(Recipe)}
+    changes.update({k: v for k, v in vars(args).items() if k in names})
+    return replace(base, **changes)
+
+
+def typed_options(args: argparse.Namespace) -> RunOptions:
+    """Return the run's options that the flags describe; tell which flags are ignored."""
+    check_ignored(args)
+    given = {f.name: getattr(args, f.name) for f in fields(RunOptions) if f.name in vars(args)}
+    options = RunOptions(**given)
+    for name in ("max_steps", "threads", "log_interval"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise UsageError(f"{flag(name)} is {value}", "it must be at least 1")
+    return options
+
+
+def check_ignored(args: argparse.Namespace) -> None:
+    """Tell that a flag of GluonCV means nothing here; refuse what would be ignored wrongly."""
+    for key, value in vars(args).items():
+        if not key.startswith("ignored:"):
+            continue
+        name = key.partition(":")[2]
+        if name == "--num-gpus" and value != "0":
+            raise UsageError(
+                f"--num-gpus {value} is not an option here", "give --device cuda for one GPU"
+            )
+        sys.stderr.write(
+            f"notice: {name} {value} is accepted and changes nothing: {IGNORED[name]}\n"
+        )
+
+
+def read_config(path: Path) -> Dict[str, Any]:
+    """Return the recipe fields in a YAML or JSON file.
+
+    Raises
+    ------
+    UsageError
+        If it is missing, no mapping, or holds an unknown field or a value of the wrong kind.
+    """
+    import yaml
+
+    try:
+        if path.stat().st_size > MAX_CONFIG_BYTES:
+            raise UsageError(f"'{path}' is larger than 1 MB", "give a file of recipe fields")
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=unique_loader())
+    except OSError as error:
+        raise UsageError(f"'{path}' cannot be read: {error.strerror}", "check the path") from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        where = " ".join(str(error).split())[:200]
+        raise UsageError(f"'{path}' is no YAML: {where}", "correct it") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"'{path}' holds no fields", "write lines like 'lr: 0.1'")
+    types = field_types(Recipe)
+    return {key: config_value(path, key, value, types) for key, value in content.items()}
+
+
+def unique_loader() -> Any:
+    """Return YAML's safe loader, made to refuse a key that stands twice and aliases."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            keys = [key.value for key, _ in node.value]
+            twice = next((k for k in keys if keys.count(k) > 1), None)
+            if twice is not None:
+                raise yaml.YAMLError(f"'{twice}' stands twice")
+            return super().construct_mapping(node, deep)
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.AliasEvent):
+                raise yaml.YAMLError("aliases are not allowed")
+            return super().compose_node(parent, index)
+
+    return Loader
+
+
+def config_value(path: Path, key: Any, value: Any, types: Dict[str, Any]) -> Any:
+    """Return one value of a file as its field's type."""
+    if key not in types:
+        raise UsageError(f"'{path}' has an unknown field '{key}'", nearest(str(key), types))
+    kind = types[key]
+    if value is None:
+        if key in optional_fields(Recipe):
+            return None
+        raise wrong_kind(path, key, value)
+    if isinstance(value, list) and kind is Tuple[int, ...]:
+        value = ",".join(str(v) for v in value)
+    if isinstance(value, bool) != (kind is bool) and not isinstance(value, str):
+        raise wrong_kind(path, key, value)
+    if isinstance(value, (list, dict)):
+        raise wrong_kind(path, key, value)
+    try:
+        return PARSERS[kind](str(value))
+    except (ValueError, argparse.ArgumentTypeError) as error:
+        raise wrong_kind(path, key, value) from error
+
+
+def wrong_kind(path: Path, key: str, value: Any) -> UsageError:
+    """Return the error for a value that cannot be one of its field."""
+    return UsageError(
+        f"'{path}': {key} cannot be {value!r}", f"'gluontricks train --help' tells what {key} takes"
+    )
+
+
+def config_text(recipe: Recipe) -> str:
+    """Return a recipe as YAML that ``--config`` reads back."""
+    import yaml
+
+    return yaml.safe_dump(recipe.as_dict(), sort_keys=False, default_flow_style=False)

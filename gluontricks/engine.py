@@ -1,0 +1,274 @@
+"""The loop: epochs, evaluation, checkpoints. It knows neither a framework nor a trick."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, NamedTuple, Sequence
+
+import numpy as np
+
+from gluontricks import checkpoints
+from gluontricks.checkpoints import Checkpoint
+from gluontricks.data.images import ImageSet
+from gluontricks.draws import Draws
+from gluontricks.errors import DivergedError, IntegrityError
+from gluontricks.learners import Learner, LearnerState
+from gluontricks.metrics import evaluate_logits
+from gluontricks.reporting import Reporters, clock
+from gluontricks.rundir import RunDirectory, read_metrics
+from gluontricks.signals import Interruption
+
+SAVE_SECONDS = 300.0
+TIMED_STEPS = 3
+EPOCH_LOSSES = "l/epoch"
+
+
+@dataclass
+class Training:
+    """Everything the loop needs, made by :mod:`gluontricks.builders`.
+
+    ``evaluation`` is evaluated after each epoch; ``selects`` says whether its best epoch is
+    kept, and ``rates`` holds the learning rate of every update.
+    """
+
+    learner: Learner
+    draws: Draws
+    rates: Sequence[float]
+    epochs: int
+    evaluation: ImageSet
+    selects: bool
+    folder: RunDirectory
+    reporters: Reporters
+    log_interval: int
+    max_steps: float = float("inf")
+
+
+@dataclass
+class Progress:
+    """How far a run is: updates done, and the losses of those of the epoch it is in."""
+
+    step: int = 0
+    losses: List[float] = field(default_factory=list)
+    best: float = float("-inf")
+    saved: float = field(default_factory=time.monotonic)
+    steps_here: int = 0
+    speed: Speed = field(default_factory=lambda: Speed())
+
+
+class Speed:
+    """Images per second and time left, by the monotonic clock, the first updates left out."""
+
+    def __init__(self) -> None:
+        self.started = time.monotonic()
+        self.steps = 0
+
+    def count(self) -> None:
+        """Take note of an update; restart the clock after the first ones, which compile."""
+        self.steps += 1
+        if self.steps == TIMED_STEPS:
+            self.started = time.monotonic()
+
+    def seconds_per_step(self) -> float:
+        """Return the mean time of an update so far."""
+        counted = self.steps - TIMED_STEPS if self.steps > TIMED_STEPS else max(self.steps, 1)
+        return max(time.monotonic() - self.started, 1e-9) / counted
+
+
+class Outcome(NamedTuple):
+    """How a run ended: ``completed`` or ``stopped``, after which update, on which signal."""
+
+    status: str
+    step: int
+    exit_code: int = 0
+
+
+def fit(training: Training) -> Outcome:
+    """Train from the newest checkpoint to the end, or until a signal or the most updates.
+
+    Raises
+    ------
+    DivergedError
+        If a loss is not finite; nothing is saved after it.
+    """
+    with Interruption() as interruption:
+        progress = restore(training)
+        while progress.step < len(training.rates):
+            if not train_epoch(training, progress, interruption):
+                save(training, progress)
+                return Outcome("stopped", progress.step, interruption.exit_code or 0)
+            finish_epoch(training, progress)
+    return Outcome("completed", progress.step)
+
+
+def train_epoch(training: Training, progress: Progress, interruption: Interruption) -> bool:
+    """Do the updates that the epoch still has; return False if the run is to stop before."""
+    per_epoch = training.draws.steps_per_epoch
+    epoch, position = divmod(progress.step, per_epoch)
+    for batch in training.draws.batches(epoch, position):
+        if interruption.exit_code is not None or progress.step >= training.max_steps:
+            return False
+        training.learner.step(batch)
+        progress.step += 1
+        progress.steps_here += 1
+        progress.speed.count()
+        training.reporters.batch(describe(training, progress, epoch))
+        if (batch.position + 1) % training.log_interval == 0:
+            log_interval(training, progress, epoch)
+        if progress.steps_here == 2 * TIMED_STEPS:
+            report_cost(training, progress)
+        # After an epoch's last update the checkpoint waits for the evaluation, or it were lost.
+        last = batch.position + 1 == per_epoch
+        if not last and time.monotonic() - progress.saved > SAVE_SECONDS:
+            save(training, progress)
+    return True
+
+
+def collect(training: Training, progress: Progress) -> None:
+    """Wait for the losses, keep them, and stop if one is not finite."""
+    fresh = training.learner.losses()
+    bad = np.flatnonzero(~np.isfinite(fresh))
+    if len(bad):
+        raise_diverged(training, progress.step - len(fresh) + int(bad[0]))
+    progress.losses += fresh.tolist()
+
+
+def raise_diverged(training: Training, step: int) -> None:
+    """Raise the error that names the first bad update, its rate and its batch."""
+    epoch, position = divmod(step, training.draws.steps_per_epoch)
+    batch = next(training.draws.batches(epoch, position))
+    images = "" if batch.indices is None else f", images {batch.indices[:8].tolist()}..."
+    raise DivergedError(
+        f"the loss of step {step} is not finite (epoch {epoch}, batch {position}, "
+        f"lr {training.rates[step]:g}{images})",
+        "give a lower --lr or a longer --warmup-epochs; the last checkpoint is from before it",
+    )
+
+
+def describe(training: Training, progress: Progress, epoch: int) -> Dict[str, Any]:
+    """Return where the run is, for the live line."""
+    seconds = progress.speed.seconds_per_step()
+    return {
+        "epoch": epoch,
+        "epochs": training.epochs,
+        "batch": (progress.step - 1) % training.draws.steps_per_epoch + 1,
+        "steps_per_epoch": training.draws.steps_per_epoch,
+        "step": progress.step,
+        "lr": training.rates[progress.step - 1],
+        "images_per_second": training.draws.batch_size / seconds,
+        "left": seconds * (len(training.rates) - progress.step),
+    }
+
+
+def log_interval(training: Training, progress: Progress, epoch: int) -> None:
+    """Write a log point: the mean loss since the last one."""
+    collect(training, progress)
+    event = describe(training, progress, epoch)
+    loss = float(np.mean(progress.losses[-training.log_interval :]))
+    training.reporters.interval({**event, "loss": loss})
+    training.folder.append_metrics(
+        {
+            "event": "interval",
+            "epoch": epoch,
+            "batch": event["batch"],
+            "step": event["step"],
+            "lr": event["lr"],
+            "loss": loss,
+            "images_per_second": event["images_per_second"],
+        }
+    )
+
+
+def report_cost(training: Training, progress: Progress) -> None:
+    """Tell what the first updates showed of the run's time and memory."""
+    import psutil
+
+    collect(training, progress)
+    memory = psutil.Process().memory_info().rss / 2**30
+    left = progress.speed.seconds_per_step() * (len(training.rates) - progress.step)
+    training.reporters.message(
+        f"{training.draws.steps_per_epoch} updates an epoch, {training.epochs} epochs, about "
+        f"{clock(left)} left without evaluation; {memory:.1f} GB of memory in use"
+    )
+
+
+def finish_epoch(training: Training, progress: Progress) -> None:
+    """Evaluate, write the epoch's line, keep the best, save."""
+    collect(training, progress)
+    epoch = progress.step // training.draws.steps_per_epoch - 1
+    seconds = progress.speed.seconds_per_step()
+    result = evaluate_logits(
+        training.learner.predict(training.evaluation.images), training.evaluation.labels
+    )
+    event = {
+        "event": "epoch",
+        "epoch": epoch,
+        "step": progress.step,
+        "lr": training.rates[progress.step - 1],
+        "loss": float(np.mean(progress.losses)),
+        "split": training.evaluation.split,
+        **result,
+        "seconds": seconds * training.draws.steps_per_epoch,
+        "images_per_second": training.draws.batch_size / seconds,
+    }
+    training.reporters.epoch(event)
+    training.folder.append_metrics(event)
+    progress.losses = []
+    progress.speed = Speed()
+    if training.selects and result["top1"] > progress.best:
+        progress.best = result["top1"]
+        checkpoints.write_best(training.folder.path, progress.step, snapshot(training, progress))
+    save(training, progress)
+
+
+def snapshot(training: Training, progress: Progress) -> Checkpoint:
+    """Return the state of the run: a function of recipe, seed and step.
+
+    Raises
+    ------
+    DivergedError
+        If a parameter is not finite.
+    """
+    collect(training, progress)
+    state = training.learner.state()
+    for key, value in state.arrays.items():
+        if not np.isfinite(value).all():
+            raise DivergedError(
+                f"'{key}' is not finite after step {progress.step - 1} "
+                f"(lr {training.rates[progress.step - 1]:g})",
+                "give a lower --lr; the last checkpoint is from before it",
+            )
+    arrays = {**state.arrays, EPOCH_LOSSES: np.array(progress.losses, dtype=np.float32)}
+    return Checkpoint(arrays, {"step": progress.step, **state.counters})
+
+
+def save(training: Training, progress: Progress) -> None:
+    """Write a checkpoint."""
+    checkpoints.write(training.folder.path, progress.step, snapshot(training, progress))
+    progress.saved = time.monotonic()
+
+
+def restore(training: Training) -> Progress:
+    """Go on from the newest checkpoint; write the first one where there is none.
+
+    The first one, before any update, proves that there is a place to write to.
+    """
+    progress = Progress()
+    found = checkpoints.newest(training.folder.path, training.reporters.message)
+    if found is None:
+        if read_metrics(training.folder.path):
+            raise IntegrityError(
+                f"'{training.folder.path}' has metrics and no checkpoint",
+                "--no-resume starts again and keeps this folder aside",
+            )
+        save(training, progress)
+        return progress
+    arrays = dict(found.arrays)
+    progress.losses = arrays.pop(EPOCH_LOSSES).tolist()
+    progress.step = int(found.counters["step"])
+    training.learner.load_state(LearnerState(arrays, found.counters))
+    kept = training.folder.cut_metrics(progress.step)
+    epochs = [event for event in kept if event["event"] == "epoch"]
+    progress.best = max((event["top1"] for event in epochs), default=float("-inf"))
+    training.reporters.message(f"resumed after step {progress.step} of {len(training.rates)}")
+    return progress

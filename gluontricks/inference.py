@@ -1,0 +1,245 @@
+"""Prediction outside training: with parameters from a file, and with an exported model."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence
+
+import numpy as np
+
+from gluontricks.data import ImageSet, dataset_info
+from gluontricks.data.augment import normalise, parse_normalization
+from gluontricks.errors import DataError, IntegrityError, UsageError
+from gluontricks.files import sha256_file
+from gluontricks.metrics import evaluate_logits
+from gluontricks.models import canonical_name, get_model, input_size
+from gluontricks.models.weights import load_parameters
+from gluontricks.mxnet_shim import mx
+from gluontricks.pipeline import Statistics, in_batches
+
+CONFIG_FILE = "config.json"
+LABELS_FILE = "labels.txt"
+SUMS_FILE = "SHA256SUMS"
+SYMBOL_FILE = "model-symbol.json"
+PARAMS_FILE = "model-0000.params"
+CONFIG_SCHEMA = "gluontricks.export/1"
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm")
+MOST_PIXELS = 1 << 26
+
+
+def predict_logits(
+    net: Any, images: np.ndarray, *, normalization: Statistics, batch_size: int = 256
+) -> np.ndarray:
+    """Return the logits (N, classes) of uint8 images (N, H, W, 3)."""
+    net.hybridize(static_alloc=True, static_shape=True)
+    return in_batches(
+        lambda part: net(mx.nd.array(normalise(part, *normalization))).asnumpy(),
+        images,
+        min(batch_size, len(images)),
+    )
+
+
+def evaluate(
+    model: str,
+    parameters: Any,
+    data: ImageSet,
+    *,
+    classes: Optional[int] = None,
+    normalization: Optional[Statistics] = None,
+    batch_size: int = 256,
+) -> Dict[str, Any]:
+    """Return ``top1``, ``top5`` (percent), ``nll`` (nats) and ``n``, every image counted once.
+
+    Parameters
+    ----------
+    model : str
+        Name of the network.
+    parameters : path or mapping
+        As :func:`gluontricks.models.weights.load_parameters` takes them.
+    data : ImageSet
+    classes : int, optional
+        Outputs of the network; the data set's own if not given.
+    normalization : (mean, std), optional
+        The data set's own if not given.
+    """
+    info = dataset_info(data.name)
+    if input_size(model) != info.image_size:
+        raise UsageError(
+            f"'{model}' takes images of {input_size(model)} pixels, {data.name} has "
+            f"{info.image_size}",
+            "choose another model or data set",
+        )
+    net = get_model(canonical_name(model), classes=classes or info.classes)
+    load_parameters(net, parameters)
+    own = parse_normalization("dataset", data.name)
+    logits = predict_logits(
+        net, data.images, normalization=normalization or own, batch_size=batch_size
+    )
+    return evaluate_logits(logits, data.labels)
+
+
+class Exported(NamedTuple):
+    """A model read from a folder that ``gluontricks export`` wrote."""
+
+    block: Any
+    config: Dict[str, Any]
+    labels: List[str]
+
+
+def load_inference(folder: Path) -> Exported:
+    """Return an exported model, its files compared with their hashes.
+
+    Raises
+    ------
+    DataError
+        If the folder is no exported model.
+    IntegrityError
+        If a file is missing or not what was written.
+    """
+    folder = Path(folder)
+    check_sums(folder)
+    try:
+        config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        if config["schema"] != CONFIG_SCHEMA:
+            raise ValueError(f"schema {config['schema']}")
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"'{folder / CONFIG_FILE}' is none of this version ({error})", "export the run again"
+        ) from error
+    labels = (folder / LABELS_FILE).read_text(encoding="utf-8").split("\n")[:-1]
+    return Exported(import_block(folder / SYMBOL_FILE, folder / PARAMS_FILE), config, labels)
+
+
+def import_block(symbol: Path, params: Path) -> Any:
+    """Return the graph in ``symbol`` with the parameters in ``params``."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return mx.gluon.SymbolBlock.imports(str(symbol), ["data"], str(params))
+
+
+def check_sums(folder: Path) -> None:
+    """Prove that a folder's files are those that ``SHA256SUMS`` names."""
+    if not (folder / SUMS_FILE).is_file():
+        raise DataError(
+            f"'{folder}' holds no exported model", "give a folder that 'gluontricks export' wrote"
+        )
+    listed = {}
+    for line in (folder / SUMS_FILE).read_text(encoding="utf-8").splitlines():
+        digest, _, name = line.partition("  ")
+        listed[name] = digest
+    for name in (SYMBOL_FILE, PARAMS_FILE, CONFIG_FILE, LABELS_FILE):
+        path = folder / name
+        if not path.is_file() or sha256_file(path) != listed.get(name):
+            raise IntegrityError(
+                f"'{path}' is missing or not what was written", "export the run again"
+            )
+
+
+class Prediction(NamedTuple):
+    """What was said of one file: classes with probabilities, or why it could not be read."""
+
+    path: str
+    classes: Sequence[str] = ()
+    probabilities: Sequence[float] = ()
+    error: Optional[str] = None
+
+
+def image_files(paths: Iterable[Path]) -> List[Path]:
+    """Return the image files among ``paths`` and in the folders among them, in order.
+
+    Raises
+    ------
+    DataError
+        If a path does not exist, or a folder holds no image.
+    """
+    found: List[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+            if not inside:
+                raise DataError(
+                    f"'{path}' holds no image", f"images end with {', '.join(IMAGE_SUFFIXES)}"
+                )
+            found += inside
+        elif path.exists():
+            found.append(path)
+        else:
+            raise DataError(f"there is no '{path}'", "check the path")
+    return found
+
+
+def read_image(path: Path, size: int) -> np.ndarray:
+    """Return an image file as uint8 RGB (size, size, 3), resized bilinearly where needed.
+
+    Turned as its EXIF orientation says, and composed on black where it is transparent.
+
+    Raises
+    ------
+    DataError
+        If it is no whole image, or has more than 67 million pixels.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as image:
+                if image.width * image.height > MOST_PIXELS:
+                    raise ValueError(f"{image.width} x {image.height} pixels are too many")
+                upright = ImageOps.exif_transpose(image)
+                if upright.mode in ("I;16", "I", "F"):
+                    upright = Image.fromarray(to_bytes(np.asarray(upright)))
+                plain = upright.convert("RGB")
+        if plain.size != (size, size):
+            plain = plain.resize((size, size), Image.Resampling.BILINEAR)
+        return np.asarray(plain, dtype=np.uint8)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(
+            f"'{path}' is no image that can be read ({reason})", "leave it out, or copy it again"
+        ) from error
+
+
+def to_bytes(pixels: np.ndarray) -> np.ndarray:
+    """Return 16-bit grey levels as 8-bit ones, and others cut off at 0 and 255."""
+    values = pixels.astype(np.float64)
+    if values.max(initial=0) > 255:
+        values = values / 257
+    return np.clip(np.round(values), 0, 255).astype(np.uint8)
+
+
+def predict_files(
+    model: Exported, files: Sequence[Path], *, topk: int = 5, batch_size: int = 64
+) -> List[Prediction]:
+    """Return the ``topk`` classes of each file; one that cannot be read has its reason."""
+    size = model.config["input_size"]
+    topk = min(topk, len(model.labels))
+    results: List[Prediction] = []
+    for start in range(0, len(files), batch_size):
+        read = [readable(path, size) for path in files[start : start + batch_size]]
+        images = [image for image, _ in read if image is not None]
+        scores = iter(
+            model.block(mx.nd.array(np.stack(images), dtype="uint8")).asnumpy() if images else []
+        )
+        for path, (image, reason) in zip(files[start:], read):
+            if image is None:
+                results.append(Prediction(str(path), error=reason))
+                continue
+            row = next(scores)
+            best = np.argsort(-row, kind="stable")[:topk]
+            results.append(
+                Prediction(
+                    str(path), [model.labels[i] for i in best], [float(row[i]) for i in best]
+                )
+            )
+    return results
+
+
+def readable(path: Path, size: int) -> tuple[Optional[np.ndarray], Optional[str]]:
+    """Return (image, None), or (None, reason)."""
+    try:
+        return read_image(path, size), None
+    except DataError as error:
+        return None, error.cause

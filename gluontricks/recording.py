@@ -1,0 +1,153 @@
+"""The record of a run, gathered from what the run left behind."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any, Dict, List, Optional
+
+import numpy as np
+
+from gluontricks import builders
+from gluontricks.builders import Data, Plan
+from gluontricks.data import dataset_info
+from gluontricks.engine import Training
+from gluontricks.files import sha256_bytes, write_atomic
+from gluontricks.history import is_bitwise
+from gluontricks.learners import engine_module
+from gluontricks.metrics import evaluate_logits
+from gluontricks.options import RunOptions
+from gluontricks.recipes.spec import Recipe
+from gluontricks.results.records import RunFacts, build_record, utc_now, write_record
+from gluontricks.rundir import RECORD_FILE, read_metrics
+
+PREDICTIONS = "predictions.npz"
+
+
+@dataclass(frozen=True)
+class Start:
+    """What is the same for every record that one start of a run may write."""
+
+    plan: Plan
+    options: RunOptions
+    threads: int
+    data: Data
+    history: List[Dict[str, Any]]
+
+
+def record_run(start: Start, training: Training, status: str, reason: Optional[str]) -> None:
+    """Write the record of a run as far as it got; a finished one is evaluated first."""
+    folder, recipe = training.folder.path, start.plan.recipe
+    epochs = [event for event in read_metrics(folder) if event["event"] == "epoch"]
+    metrics = dict(epochs[-1]) if epochs else {}
+    if status == "completed":
+        metrics.update(final_metrics(training, start.data))
+    best = max(epochs, key=lambda event: event["top1"], default=None)
+    if training.selects and best:
+        metrics.update(top1_best=best["top1"], best_epoch=best["epoch"])
+    record = build_record(
+        recipe,
+        run_facts(start, status, reason),
+        data=data_facts(recipe, start.data),
+        model=model_facts(start, training.draws.size[0]),
+        metrics=pick(metrics),
+        epochs=curve(epochs),
+        budget=budget(training, epochs),
+    )
+    write_record(folder / RECORD_FILE, record)
+
+
+def run_facts(start: Start, status: str, reason: Optional[str]) -> RunFacts:
+    """Return when and how the run ran."""
+    options, history = start.options, start.history
+    return RunFacts(
+        run_id=history[0]["run_id"],
+        status=status,
+        started=history[0]["started"],
+        ended=utc_now(),
+        engine=options.engine,
+        device=options.device.partition(":")[0],
+        reason=reason,
+        resumes=len(history) - 1,
+        bitwise=is_bitwise(history),
+        command=options.command,
+        threads=start.threads,
+        checks={"finite": status != "diverged", "teacher_cache": options.teacher_cache},
+    )
+
+
+def final_metrics(training: Training, data: Data) -> Dict[str, Any]:
+    """Evaluate the last epoch on the test images and keep every prediction."""
+    logits = training.learner.predict(data.test.images)
+    content = io.BytesIO()
+    np.savez_compressed(
+        content,
+        predicted=logits.argmax(axis=1).astype(np.uint16),
+        labels=data.test.labels.astype(np.uint16),
+    )
+    write_atomic(training.folder.path / PREDICTIONS, content.getvalue())
+    digest = sha256_bytes(content.getvalue())
+    return {**evaluate_logits(logits, data.test.labels), "predictions_sha256": digest}
+
+
+def model_facts(start: Start, size: int) -> Dict[str, Any]:
+    """Return what the record says of the network and its teacher."""
+    recipe, weights = start.plan.recipe, start.plan.teacher
+    module = engine_module(start.options.engine)
+    summary = module.summary_of(recipe.model, recipe.classes or 0, size)
+    teacher = weights and {
+        "name": recipe.teacher,
+        "sha256": weights.sha256,
+        "fingerprint": weights.fingerprint,
+    }
+    return {
+        "params": summary["params"],
+        "macs": summary["macs"],
+        "classes_sha256": builders.classes_hash(builders.class_names(recipe)),
+        "teacher": teacher,
+    }
+
+
+def data_facts(recipe: Recipe, data: Data) -> Dict[str, Any]:
+    """Return what the record says of the data."""
+    files = dict(data.train.files)
+    files.update(data.test.files)
+    return {
+        "split": f"train {len(data.train)} / test {len(data.test)}",
+        "selection": "last_epoch",
+        "n_train": len(data.train),
+        "n_eval": len(data.test),
+        "subset": None,
+        "train_sha256": data.train.sha256,
+        "eval_sha256": data.test.sha256,
+        "files": [list(pair) for pair in sorted(files.items())],
+        "class_count": dataset_info(recipe.dataset).classes,
+    }
+
+
+def pick(metrics: Dict[str, Any]) -> Dict[str, Any]:
+    """Return the metrics that a record holds."""
+    names = ("top1", "top5", "nll", "n", "loss", "top1_best", "best_epoch", "predictions_sha256")
+    return {name: metrics.get(name) for name in names}
+
+
+def curve(epochs: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
+    """Return the learning curve of a record."""
+    names = ("epoch", "lr", "loss", "top1", "top5", "nll", "seconds")
+    return [{name: event[name] for name in names} for event in epochs]
+
+
+def budget(training: Training, epochs: List[Dict[str, Any]]) -> Dict[str, Any]:
+    """Return what a run has cost."""
+    import psutil
+
+    steps = epochs[-1]["step"] if epochs else 0
+    speeds = [event["images_per_second"] for event in epochs]
+    return {
+        "epochs": len(epochs),
+        "steps": steps,
+        "samples_seen": steps * training.draws.batch_size,
+        "wall_s": sum(event["seconds"] for event in epochs),
+        "img_per_s": float(np.median(speeds)) if speeds else None,
+        "peak_rss_mb": psutil.Process().memory_info().rss / 2**20,
+    }

@@ -1,0 +1,260 @@
+"""One run, from its recipe to its record: what the command line and scripts call."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+
+from gluontricks import builders
+from gluontricks.advice import how_to_train
+from gluontricks.builders import Data, Plan
+from gluontricks.draws import Draws
+from gluontricks.engine import Training, fit
+from gluontricks.errors import DivergedError, GluontricksError, UsageError
+from gluontricks.history import note_start
+from gluontricks.learners import Learner, LearnerSpec, engine_module
+from gluontricks.machine import free_memory
+from gluontricks.options import RunOptions
+from gluontricks.recipes.resolve import resolve
+from gluontricks.recipes.spec import Recipe
+from gluontricks.recording import Start, record_run
+from gluontricks.reporting import Reporters, clock, make_reporters, namespace_line
+from gluontricks.rundir import (
+    LOG_FILE,
+    RECORD_FILE,
+    RunDirectory,
+    read_metrics,
+    read_run,
+    read_text,
+    set_aside,
+)
+from gluontricks.teachers import NoTeacherError
+from gluontricks.threads import set_threads
+
+DRY_STEPS = 4
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run ended.
+
+    Attributes
+    ----------
+    status : str
+        ``completed``, ``stopped`` or ``dry-run``.
+    folder : Path
+        The run's directory.
+    step : int
+        Updates done.
+    metrics : dict
+        The last evaluation, empty if there was none.
+    exit_code : int
+        0, or 128 + the number of the signal that stopped the run.
+    """
+
+    status: str
+    folder: Path
+    step: int
+    metrics: Dict[str, Any]
+    exit_code: int = 0
+
+
+def train(recipe: Recipe, options: Optional[RunOptions] = None) -> Result:
+    """Train a recipe to its end, or go on with a run that was stopped.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Need not be resolved.
+    options : RunOptions, optional
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    GluontricksError
+        With a cause and a remedy; everything written before is kept.
+    """
+    options = options or RunOptions()
+    threads = set_threads(options.threads)
+    notices: List[str] = []
+    try:
+        plan = builders.make_plan(recipe, options, notices.append)
+    except NoTeacherError as error:
+        raise NoTeacherError(error.cause, how_to_train(resolve(recipe), options)) from error
+    if options.dry_run:
+        return dry_run(plan, options, notices)
+    if not options.resume:
+        set_aside(plan.folder, notices.append)
+    # What cannot run leaves no directory behind.
+    prepared = prepare(plan, options) if read_run(plan.folder) is None else None
+    with RunDirectory(plan.folder) as folder:
+        folder.claim(plan.recipe, plan.identity)
+        if completed(plan.folder):
+            return finished(plan.folder)
+        prepared = prepared or prepare(plan, options)
+        history = note_start(plan.folder, engine=options.engine, threads=threads)
+        start = Start(plan, options, threads, prepared.data, history)
+        return go(start, prepared, folder, notices)
+
+
+def completed(folder: Path) -> bool:
+    """Return whether the record of a run says that it came to its end."""
+    return '"status": "completed"' in (read_text(folder / RECORD_FILE) or "")
+
+
+def finished(folder: Path) -> Result:
+    """Return the result of a run that came to its end before."""
+    last = [e for e in read_metrics(folder) if e["event"] == "epoch"][-1]
+    return Result("completed", folder, last["step"], last)
+
+
+class Prepared(NamedTuple):
+    """All that can fail before anything is written: images, draws, and a learner."""
+
+    data: Data
+    draws: Draws
+    learner: Learner
+
+
+def go(start: Start, prepared: Prepared, folder: RunDirectory, notices: Sequence[str]) -> Result:
+    """Train in a claimed directory; write the record however it ends; return the result."""
+    options = start.options
+    reporters = make_reporters(
+        folder.path / LOG_FILE,
+        quiet=options.quiet,
+        tensorboard=folder.path / "tensorboard" if options.tensorboard else None,
+    )
+    try:
+        reporters.header(namespace_line(start.plan.recipe))
+        for notice in notices:
+            reporters.message(notice)
+        return fit_and_record(start, make_training(start, prepared, folder, reporters))
+    finally:
+        reporters.close()
+
+
+def fit_and_record(start: Start, training: Training) -> Result:
+    """Run the loop; write the record however it ends."""
+    try:
+        outcome = fit(training)
+    except GluontricksError as error:
+        status = "diverged" if isinstance(error, DivergedError) else "failed"
+        record_run(start, training, status, error.cause)
+        raise
+    stopped = None if outcome.status == "completed" else f"after update {outcome.step}"
+    record_run(start, training, outcome.status, stopped)
+    folder = training.folder.path
+    epochs = [event for event in read_metrics(folder) if event["event"] == "epoch"]
+    metrics = epochs[-1] if epochs else {}
+    return Result(outcome.status, folder, outcome.step, metrics, outcome.exit_code)
+
+
+def make_training(
+    start: Start, prepared: Prepared, folder: RunDirectory, reporters: Reporters
+) -> Training:
+    """Return what the loop needs."""
+    recipe, options = start.plan.recipe, start.options
+    return Training(
+        learner=prepared.learner,
+        draws=prepared.draws,
+        rates=builders.make_rates(recipe, prepared.draws.steps_per_epoch),
+        epochs=recipe.num_epochs or 0,
+        evaluation=prepared.data.evaluation,
+        selects=bool(recipe.val_split) or recipe.select == "test",
+        folder=folder,
+        reporters=reporters,
+        log_interval=options.log_interval,
+        max_steps=options.max_steps or float("inf"),
+    )
+
+
+def make_learner(spec: LearnerSpec, engine: str) -> Learner:
+    """Return the learner of ``spec``, if the memory that is free suffices.
+
+    Raises
+    ------
+    UsageError
+        If it does not; the largest batch that fits is named.
+    """
+    module = engine_module(engine)
+    needed, free = module.memory_needed(spec), free_memory()
+    if needed > free:
+        fits = module.fitting_batch(spec, free)
+        remedy = (
+            f"give --batch-size {fits} or less"
+            if fits
+            else f"use a machine with {needed / 2**30:.0f} GB"
+        )
+        raise UsageError(
+            f"--batch-size {spec.batch_size} needs about {needed / 2**30:.1f} GB of memory, "
+            f"{free / 2**30:.1f} are free",
+            remedy,
+        )
+    return module.make_learner(spec)
+
+
+def prepare(plan: Plan, options: RunOptions) -> Prepared:
+    """Return the images, the draws and the learner of a run, ready for its first update."""
+    recipe = plan.recipe
+    data = builders.load_data(recipe, options.data_dir)
+    draws = builders.make_draws(recipe, data.train)
+    spec = builders.make_spec(
+        recipe,
+        builders.make_teacher(plan, data, options),
+        image_size=draws.size[0],
+        device=options.device,
+    )
+    learner = make_learner(spec, options.engine)
+    if plan.teacher:
+        # The learner has its own; a large teacher's are hundreds of megabytes.
+        plan.teacher.parameters.clear()
+    learner.attach(data.train.images, data.train.labels)
+    rates = builders.make_rates(recipe, draws.steps_per_epoch)
+    learner.begin(rates, builders.make_momenta(recipe, len(rates)))
+    return Prepared(data, draws, learner)
+
+
+def dry_run(plan: Plan, options: RunOptions, notices: List[str]) -> Result:
+    """Do a few updates without writing anything; tell the time and the memory of the run."""
+    import psutil
+
+    for notice in notices:
+        say(notice, options)
+    recipe = plan.recipe
+    _, draws, learner = prepare(plan, options)
+    updates = draws.steps_per_epoch * (recipe.num_epochs or 0)
+    seconds = []
+    for batch, _ in zip(draws.batches(0), range(DRY_STEPS)):
+        started = time.monotonic()
+        learner.step(batch)
+        learner.losses()
+        seconds.append(time.monotonic() - started)
+    per_step = min(seconds)
+    memory = psutil.Process().memory_info().rss / 2**30
+    say(
+        f"{plan.folder}: {updates} updates of {recipe.batch_size} images, "
+        f"{recipe.batch_size / per_step:.0f} images/s, about {clock(per_step * updates)} "
+        f"without evaluation, {memory:.1f} GB of memory",
+        options,
+    )
+    return Result(
+        "dry-run",
+        plan.folder,
+        0,
+        {
+            "seconds_per_update": per_step,
+            "updates": updates,
+            "memory_gb": memory,
+        },
+    )
+
+
+def say(text: str, options: RunOptions) -> None:
+    """Print a sentence of a dry run."""
+    if not options.quiet:
+        print(text)  # noqa: T201 (a dry run has no log)
