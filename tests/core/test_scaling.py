@@ -1,0 +1,56 @@
+import pytest
+
+from gluontricks.errors import DivergedError
+from gluontricks.scaling import LossScaler
+
+
+def test_the_scale_starts_at_2_to_the_16_and_doubles_after_2000_good_steps():
+    scaler = LossScaler()
+    assert scaler.scale == 65536
+    assert all(scaler.update(True) for _ in range(1999))
+    assert scaler.scale == 65536
+    scaler.update(True)
+    assert scaler.scale == 131072
+    for _ in range(2000):
+        scaler.update(True)
+    assert scaler.scale == 262144
+
+
+def test_an_overflow_halves_skips_and_starts_the_count_again():
+    scaler = LossScaler()
+    for _ in range(1999):
+        scaler.update(True)
+    assert scaler.update(False) is False
+    assert (scaler.scale, scaler.skipped) == (32768, 1)
+    for _ in range(1999):
+        assert scaler.update(True) is True
+    assert scaler.scale == 32768
+    scaler.update(True)
+    assert scaler.scale == 65536
+
+
+def test_20_overflows_in_a_row_stop_the_run_and_19_do_not():
+    scaler = LossScaler()
+    for _ in range(2):
+        for _ in range(19):
+            scaler.update(False)
+        scaler.update(True)
+    for _ in range(19):
+        scaler.update(False)
+    with pytest.raises(DivergedError, match="overflowed 20 times in a row") as caught:
+        scaler.update(False)
+    assert caught.value.code == 80
+
+
+def test_a_scaler_goes_on_from_its_state_as_if_it_had_never_stopped():
+    events = [True] * 1500 + [False] * 3 + [True] * 2100 + [False]
+    for cut in (0, 1501, 1503, 3602):
+        whole, first, second = LossScaler(), LossScaler(), LossScaler()
+        for event in events:
+            whole.update(event)
+        for event in events[:cut]:
+            first.update(event)
+        second.load_state({k: float(v) for k, v in first.state().items()})
+        for event in events[cut:]:
+            second.update(event)
+        assert second.state() == whole.state()

@@ -1,0 +1,198 @@
+"""The direction of imports: who may know whom, and who may know MXNet."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "gluontricks"
+
+# These may be imported from everywhere.
+FREE = {"gluontricks", "errors", "files", "streams", "arrays", "threads", "machine", "options"}
+
+# Module or package -> what else of the package it may import. The loop (engine) knows learners
+# as a protocol only; nothing below it knows a framework; nothing knows the command line.
+ALLOWED = {
+    "advice": {"builders", "data", "learners", "recipes"},
+    "builders": {
+        "data", "draws", "learners", "models", "pipeline", "recipes", "rundir", "schedules",
+        "teacher_cache", "teachers",
+    },
+    "checkpoints": set(),
+    "cli": {
+        "data", "demo", "doctor", "export", "inference", "models", "preview", "recipes",
+        "results", "rundir", "summary", "teachers", "training",
+    },
+    "cuda_libraries": set(),
+    "data": set(),
+    "demo": {
+        "data", "export", "inference", "preview", "recipes", "results", "rundir", "teachers",
+        "training",
+    },
+    "doctor": {"cuda_libraries", "data", "mxnet_shim"},
+    "draws": {"data", "mixing", "pipeline"},
+    "engine": {
+        "checkpoints", "data", "draws", "learners", "metrics", "reporting", "rundir", "signals",
+    },
+    "export": {"inference", "models", "mxnet_shim", "pipeline"},
+    "history": {"results", "rundir"},
+    "inference": {"data", "metrics", "models", "mxnet_shim", "pipeline"},
+    "initializers": set(),
+    "learners": {"pipeline"},
+    "learners.mxnet": {
+        "learners", "losses", "models", "mxnet_shim", "pipeline", "scaling", "summary",
+    },
+    "losses": {"mxnet_shim"},
+    "metrics": set(),
+    "mixing": set(),
+    "models": {"initializers", "mxnet_shim", "params_file"},
+    "mxnet_patches": set(),
+    "mxnet_shim": {"cuda_libraries", "mxnet_patches"},
+    "params_file": set(),
+    "pipeline": {"data", "mixing", "targets"},
+    "preview": {"builders", "data", "mixing", "pipeline", "recipes"},
+    "recipes": {"data", "mixing", "models"},
+    "recording": {
+        "builders", "data", "engine", "history", "learners", "metrics", "recipes", "results",
+        "rundir",
+    },
+    "reporting": {"recipes"},
+    "results": {"data", "recipes"},
+    "rundir": {"recipes"},
+    "scaling": set(),
+    "schedules": set(),
+    "signals": set(),
+    "summary": {"mxnet_shim"},
+    "targets": set(),
+    "teacher_cache": {"pipeline", "recipes"},
+    "teachers": {"checkpoints", "data", "params_file", "pipeline", "recipes", "rundir"},
+    "training": {
+        "advice", "builders", "draws", "engine", "history", "learners", "recipes", "recording",
+        "reporting", "rundir", "teachers",
+    },
+}  # fmt: skip
+
+# The only ones that compute with MXNet, or look whether it is there.
+WITH_MXNET = {"doctor", "export", "inference", "learners.mxnet", "losses", "models", "summary"}
+
+
+def module_of(path):
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def part_of(module):
+    """The module or package of ``ALLOWED`` that a module belongs to."""
+    names = module.split(".")[1:]
+    if not names:
+        return "gluontricks"
+    if names[:2] == ["learners", "mxnet"]:
+        return "learners.mxnet"
+    return names[0]
+
+
+def imports_of(module):
+    """Every module that one imports, anywhere in its text, but for what only types need."""
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    for_types = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in for_types:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} imports relatively"
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                yield full if full in MODULES else node.module
+
+
+EDGES = {module: set(imports_of(module)) for module in MODULES}
+
+
+def own(names):
+    return {part_of(name) for name in names if name.split(".")[0] == "gluontricks"}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_modules_import_only_in_the_allowed_direction(module):
+    part = part_of(module)
+    allowed = FREE if part in FREE else FREE | ALLOWED[part] | {part}
+    assert own(EDGES[module]) <= allowed
+
+
+def test_the_allowed_directions_hold_no_circle_and_no_dead_entry():
+    assert set(ALLOWED) == {part_of(module) for module in MODULES} - FREE
+    done = set(FREE)
+    while set(ALLOWED) - done:
+        ready = {part for part in set(ALLOWED) - done if ALLOWED[part] <= done}
+        assert ready, f"a circle among {sorted(set(ALLOWED) - done)}"
+        done |= ready
+
+
+def importers(*roots):
+    """The modules that import any of these packages directly."""
+    return {m for m, names in EDGES.items() if {n.split(".")[0] for n in names} & set(roots)}
+
+
+def test_only_these_import_mxnet_and_only_through_its_one_door():
+    assert {part_of(m) for m in MODULES if "gluontricks.mxnet_shim" in EDGES[m]} == WITH_MXNET
+    # MXNet does not load its own amp, so that the door cannot hand it out.
+    assert importers("mxnet") - {"gluontricks.mxnet_shim"} <= {"gluontricks.learners.mxnet.graphs"}
+    assert EDGES["gluontricks.learners.mxnet.graphs"] & {"mxnet"} == set()
+
+
+def test_nothing_imports_what_tests_compare_with_and_one_module_reads_pickles():
+    assert importers("gluoncv", "torch") == set()
+    assert importers("pickle", "dill", "joblib") == {"gluontricks.data.pickles"}
+
+
+def test_an_engine_is_known_by_its_name_only():
+    users = {part_of(m) for m in MODULES if "learners.mxnet" in own(EDGES[m])}
+    assert users == {"learners.mxnet"}
+
+
+WITHOUT_MXNET = (
+    "recipes", "recipes.resolve", "data", "data.augment", "draws", "schedules", "mixing",
+    "targets", "pipeline", "metrics", "checkpoints", "rundir", "teachers", "teacher_cache",
+    "results.records", "results.registry", "results.tables", "builders", "engine", "learners",
+    "training", "cli", "models.names", "params_file", "initializers", "reporting",
+)  # fmt: skip
+LOADED = """
+import importlib, sys
+for name in sys.argv[1:]:
+    importlib.import_module("gluontricks." + name)
+    heavy = {"mxnet", "torch", "gluoncv"} & set(sys.modules)
+    if heavy:
+        sys.exit(name + " loads " + ", ".join(sorted(heavy)))
+"""
+
+
+def load(*names):
+    return subprocess.run(
+        [sys.executable, "-c", LOADED, *names],
+        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
+        stderr=subprocess.PIPE,
+        check=False,
+    ).stderr.decode()
+
+
+def test_recipes_data_checkpoints_records_and_the_loop_load_no_framework():
+    assert load(*WITHOUT_MXNET) == ""
+
+
+def test_the_check_would_notice_mxnet():
+    assert "losses loads mxnet" in load("losses")
