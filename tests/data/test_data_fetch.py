@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import hashlib
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +17,13 @@ from gluontricks.errors import DataError, DownloadError, OutputError, UsageError
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 ARCHIVE = "cifar-100-binary.tar.gz"
+
+
+@pytest.fixture(autouse=True)
+def collect_sockets():
+    """Have those sockets collected here, where the warning is expected, not in a later test."""
+    yield
+    gc.collect()
 
 
 class Handler(BaseHTTPRequestHandler):
