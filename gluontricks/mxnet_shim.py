@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Dict
 from gluontricks.cuda_libraries import preload
 from gluontricks.errors import GluontricksError
 from gluontricks.mxnet_patches import patch_before, patch_modules
-from gluontricks.threads import physical_cores, set_threads
+from gluontricks.threads import keep_one_team, physical_cores, set_threads
 
 if TYPE_CHECKING:
     import mxnet as mx
@@ -58,6 +58,7 @@ def shim_report() -> Dict[str, Any]:
 def _load() -> Any:
     """Import MXNet as this Python and NumPy need it, and return the module."""
     threads = None if "mxnet" in sys.modules else set_threads()
+    keep_one_team()
     os.environ.setdefault("MXNET_SUBGRAPH_VERBOSE", "0")
     report = patch_before()
     report["cuda_libraries"] = preload()

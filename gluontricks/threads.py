@@ -13,6 +13,8 @@ from gluontricks.errors import UsageError
 VARIABLE = "OMP_NUM_THREADS"
 CPUS = Path("/sys/devices/system/cpu")
 CGROUPS = Path("/sys/fs/cgroup")
+# Elements from which MXNet copies an array with several threads; by default 200,000.
+PARALLEL_COPY = ("MXNET_CPU_PARALLEL_SIZE", str(10**9))
 
 
 def physical_cores() -> int:
@@ -69,6 +71,18 @@ def set_threads(count: Optional[int] = None) -> int:
         )
     os.environ[VARIABLE] = wanted
     return int(first)
+
+
+def keep_one_team() -> None:
+    """Have only MXNet's engine work in parallel, unless the user says otherwise.
+
+    OpenMP's threads wait for their next work by spinning while there are no more of them than
+    cores. A second team, which Python's thread gets at its first parallel copy of a batch, is one
+    too many: from then on every thread sleeps after each of a thousand operations of a step.
+    Measured on two cores, resnet56_v1 at batch 128: 10 % (float32) or 15 % (bfloat16) of the speed.
+    """
+    name, elements = PARALLEL_COPY
+    os.environ.setdefault(name, elements)
 
 
 def _siblings(cpu: int) -> str:

@@ -63,6 +63,20 @@ def test_threads_are_the_physical_cores_unless_the_user_says():
     assert printed(code, OMP_NUM_THREADS="1")[0] == "1"
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="counts threads in Linux's /proc")
+def test_a_copy_on_pythons_thread_starts_no_second_team_unless_the_user_says():
+    code = """
+import os
+from gluontricks.mxnet_shim import mx
+import numpy as np
+mx.nd.array(np.zeros((128, 3, 32, 32), np.float32)).wait_to_read()
+print(len(os.listdir("/proc/self/task")))
+"""
+    ours = int(printed(code, OMP_NUM_THREADS="4")[0])
+    default = {"OMP_NUM_THREADS": "4", "MXNET_CPU_PARALLEL_SIZE": "200000"}
+    assert int(printed(code, **default)[0]) == ours + 3
+
+
 def test_set_threads_decides_before_mxnet_and_refuses_after_it():
     code = """
 import os
