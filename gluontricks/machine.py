@@ -6,6 +6,7 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import FrozenSet, List, NamedTuple, Optional, Tuple
 
@@ -68,6 +69,14 @@ def parse_gpus(table: str) -> List[Gpu]:
         pair = (int(version[1]), int(version[2])) if version else None
         found.append(Gpu(name.strip(), pair, size))
     return found
+
+
+def peak_memory() -> int:
+    """Return the most bytes of memory that this process has had in use."""
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def free_memory(root: Path = CGROUPS) -> int:

@@ -36,6 +36,39 @@ def evaluate_logits(logits: np.ndarray, labels: np.ndarray) -> Dict[str, Any]:
     }
 
 
+def confidences(logits: np.ndarray) -> np.ndarray:
+    """Return the probability of the class that each image is said to be, float32, shape (N,)."""
+    scores = logits.astype(np.float64)
+    odds = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return (1 / odds.sum(axis=1)).astype(np.float32)
+
+
+def calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = 15) -> float:
+    """Return the expected calibration error: by how much confidence and accuracy differ.
+
+    Parameters
+    ----------
+    confidence : ndarray, shape (N,)
+        Probability of the class that was predicted, in (0, 1].
+    right : ndarray of bool, shape (N,)
+        Whether it is the image's own.
+    bins : int
+        Equal intervals of confidence; each counts by its images.
+
+    Returns
+    -------
+    float
+        In 0..1.
+
+    References
+    ----------
+    Guo et al., On Calibration of Modern Neural Networks, 2017, Eq. 3.
+    """
+    places = np.clip(np.ceil(confidence.astype(np.float64) * bins).astype(np.int64), 1, bins) - 1
+    gaps = np.bincount(places, weights=confidence - right.astype(np.float64), minlength=bins)
+    return float(np.abs(gaps).sum() / len(right))
+
+
 def percent(hits: np.ndarray) -> float:
     """Return the share of true values in percent."""
     return round(100.0 * int(hits.sum()) / len(hits), 6)

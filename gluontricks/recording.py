@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
-from typing import Any, Dict, List, Optional
+import time
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 
@@ -15,13 +16,19 @@ from gluontricks.engine import Training
 from gluontricks.files import sha256_bytes, write_atomic
 from gluontricks.history import is_bitwise
 from gluontricks.learners import engine_module
-from gluontricks.metrics import evaluate_logits
+from gluontricks.machine import peak_memory
+from gluontricks.metrics import calibration_error, confidences, evaluate_logits
 from gluontricks.options import RunOptions
 from gluontricks.recipes.spec import Recipe
 from gluontricks.results.records import RunFacts, build_record, utc_now, write_record
+from gluontricks.results.registry import PREDICTIONS
+from gluontricks.results.schema import FIELDS
 from gluontricks.rundir import RECORD_FILE, read_metrics
 
-PREDICTIONS = "predictions.npz"
+
+def times() -> Tuple[float, float]:
+    """Return the wall and the processor time of this process, in seconds."""
+    return time.monotonic(), time.process_time()
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,7 @@ class Start:
     threads: int
     data: Data
     history: List[Dict[str, Any]]
+    began: Tuple[float, float] = field(default_factory=times)
 
 
 def record_run(start: Start, training: Training, status: str, reason: Optional[str]) -> None:
@@ -52,7 +60,7 @@ def record_run(start: Start, training: Training, status: str, reason: Optional[s
         model=model_facts(start, training.draws.size[0]),
         metrics=pick(metrics),
         epochs=curve(epochs),
-        budget=budget(training, epochs),
+        budget=budget(start, training, epochs),
     )
     write_record(folder / RECORD_FILE, record)
 
@@ -78,16 +86,21 @@ def run_facts(start: Start, status: str, reason: Optional[str]) -> RunFacts:
 
 def final_metrics(training: Training, data: Data) -> Dict[str, Any]:
     """Evaluate the last epoch on the test images and keep every prediction."""
-    logits = training.learner.predict(data.test.images)
+    logits, labels = training.learner.predict(data.test.images), data.test.labels
+    predicted, confidence = logits.argmax(axis=1), confidences(logits)
     content = io.BytesIO()
     np.savez_compressed(
         content,
-        predicted=logits.argmax(axis=1).astype(np.uint16),
-        labels=data.test.labels.astype(np.uint16),
+        predicted=predicted.astype(np.uint16),
+        confidence=confidence,
+        labels=labels.astype(np.uint16),
     )
     write_atomic(training.folder.path / PREDICTIONS, content.getvalue())
-    digest = sha256_bytes(content.getvalue())
-    return {**evaluate_logits(logits, data.test.labels), "predictions_sha256": digest}
+    return {
+        **evaluate_logits(logits, labels),
+        "ece15": calibration_error(confidence, predicted == labels),
+        "predictions_sha256": sha256_bytes(content.getvalue()),
+    }
 
 
 def model_facts(start: Start, size: int) -> Dict[str, Any]:
@@ -127,8 +140,7 @@ def data_facts(recipe: Recipe, data: Data) -> Dict[str, Any]:
 
 def pick(metrics: Dict[str, Any]) -> Dict[str, Any]:
     """Return the metrics that a record holds."""
-    names = ("top1", "top5", "nll", "n", "loss", "top1_best", "best_epoch", "predictions_sha256")
-    return {name: metrics.get(name) for name in names}
+    return {name: metrics.get(name) for name in FIELDS["metrics"]}
 
 
 def curve(epochs: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
@@ -137,17 +149,18 @@ def curve(epochs: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
     return [{name: event[name] for name in names} for event in epochs]
 
 
-def budget(training: Training, epochs: List[Dict[str, Any]]) -> Dict[str, Any]:
-    """Return what a run has cost."""
-    import psutil
-
+def budget(start: Start, training: Training, epochs: List[Dict[str, Any]]) -> Dict[str, Any]:
+    """Return what a run has cost; its times only if all of it ran in this process."""
+    wall, processor = (now - then for now, then in zip(times(), start.began))
+    resumed = len(start.history) > 1
     steps = epochs[-1]["step"] if epochs else 0
     speeds = [event["images_per_second"] for event in epochs]
     return {
         "epochs": len(epochs),
         "steps": steps,
         "samples_seen": steps * training.draws.batch_size,
-        "wall_s": sum(event["seconds"] for event in epochs),
+        "wall_s": None if resumed else wall,
+        "cpu_s": None if resumed else processor,
         "img_per_s": float(np.median(speeds)) if speeds else None,
-        "peak_rss_mb": psutil.Process().memory_info().rss / 2**20,
+        "peak_rss_mb": peak_memory() / 2**20,
     }

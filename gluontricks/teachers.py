@@ -125,10 +125,12 @@ def find_teacher(
     for folder in finished_runs(runs, model=str(recipe.teacher), dataset=recipe.dataset):
         try:
             weights = read_weights(folder)
+            outputs = head(weights.parameters).shape[0]
         except (DataError, IntegrityError) as error:
             report(f"passed over: {error.cause}")
             continue
-        found.setdefault(weights.sha256, (folder, weights))
+        if outputs == recipe.classes:
+            found.setdefault(weights.sha256, (folder, weights))
     if len(found) > 1:
         found = {k: v for k, v in found.items() if begun(k)} or found
     if len(found) > 1:
@@ -138,8 +140,8 @@ def find_teacher(
         )
     if not found:
         raise NoTeacherError(
-            f"there is no finished run of teacher '{recipe.teacher}' on {recipe.dataset} in "
-            f"'{runs}'",
+            f"there is no finished run of teacher '{recipe.teacher}' on {recipe.dataset} with "
+            f"{recipe.classes} outputs in '{runs}'",
             "train it, or name its parameters with --teacher-params",
         )
     return next(iter(found.values()))[1]

@@ -12,7 +12,7 @@ from gluontricks.advice import how_to_train
 from gluontricks.builders import Data, Plan
 from gluontricks.draws import Draws
 from gluontricks.engine import Training, fit
-from gluontricks.errors import DivergedError, GluontricksError, UsageError
+from gluontricks.errors import DivergedError, GluontricksError, IntegrityError, UsageError
 from gluontricks.history import note_start
 from gluontricks.learners import Learner, LearnerSpec, engine_module
 from gluontricks.machine import free_memory
@@ -108,9 +108,20 @@ def completed(folder: Path) -> bool:
 
 
 def finished(folder: Path) -> Result:
-    """Return the result of a run that came to its end before."""
-    last = [e for e in read_metrics(folder) if e["event"] == "epoch"][-1]
-    return Result("completed", folder, last["step"], last)
+    """Return the result of a run that came to its end before.
+
+    Raises
+    ------
+    IntegrityError
+        If its metrics are gone.
+    """
+    epochs = [e for e in read_metrics(folder) if e["event"] == "epoch"]
+    if not epochs:
+        raise IntegrityError(
+            f"'{folder}' holds the record of a finished run and no metrics",
+            "restore them, or --no-resume to keep this folder aside and start again",
+        )
+    return Result("completed", folder, epochs[-1]["step"], epochs[-1])
 
 
 class Prepared(NamedTuple):

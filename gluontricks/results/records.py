@@ -85,12 +85,14 @@ def build_record(
     model : mapping
         ``params``, ``macs``, ``classes_sha256``, ``teacher`` (null, or name, sha256, fingerprint).
     metrics : mapping
-        The last epoch's ``top1``, ``top5`` (percent), ``nll`` (nats), ``n``, ``loss``, and
-        ``top1_best``, ``best_epoch``, ``predictions_sha256`` where there are such.
+        The last epoch's ``top1``, ``top5`` (percent), ``nll`` (nats), ``n``, ``loss``,
+        ``ece15`` (calibration error, 15 bins), and ``top1_best``, ``best_epoch``,
+        ``predictions_sha256`` where there are such.
     epochs : sequence of mappings
         The curve: ``epoch``, ``lr``, ``loss``, ``top1``, ``top5``, ``seconds``.
     budget : mapping, optional
-        ``epochs``, ``steps``, ``samples_seen``, ``wall_s``, ``cpu_s``, ``img_per_s`` ...
+        ``epochs``, ``steps``, ``samples_seen``, ``wall_s``, ``cpu_s`` (null for a run that was
+        resumed), ``img_per_s``, ``peak_rss_mb``.
 
     Raises
     ------

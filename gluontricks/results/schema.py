@@ -54,7 +54,8 @@ FIELDS: Mapping[str, Any] = {
     },
     "metrics": {
         "top1": "number", "top5": "number", "nll": "number", "n": "integer", "loss": "number",
-        "top1_best": "number", "best_epoch": "integer", "predictions_sha256": "text",
+        "ece15": "number", "top1_best": "number", "best_epoch": "integer",
+        "predictions_sha256": "text",
     },
     "epochs": [
         {"epoch": "integer", "lr": "number", "loss": "number", "top1": "number",

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss, top_k_accuracy_score
 
-from gluontricks.metrics import evaluate_logits
+from gluontricks.metrics import calibration_error, confidences, evaluate_logits
 
 
 def random_case(seed, count=500, classes=20):
@@ -57,3 +57,30 @@ def test_logits_that_are_no_numbers_hit_nothing():
 
 def test_with_fewer_than_five_classes_top5_is_100():
     assert evaluate_logits(*random_case(0, classes=4))["top5"] == 100.0
+
+
+def test_the_confidence_is_the_largest_probability():
+    from scipy.special import softmax
+
+    logits, _ = random_case(0)
+    expected = softmax(logits.astype(float), axis=1).max(axis=1)
+    assert confidences(logits) == pytest.approx(expected, rel=1e-6)
+    assert confidences(np.float32([[1e4, 0]])).tolist() == [1.0]
+
+
+def test_the_calibration_error_is_the_gap_between_confidence_and_accuracy():
+    # Guo et al. 2017, Eq. 3: 100 images in a bin of confidence 0.8 and accuracy 0.6, and 50 in a
+    # bin of 0.4 and 0.5, are off by (100 x 0.2 + 50 x 0.1) / 150.
+    confidence = np.repeat([0.8, 0.4], [100, 50])
+    right = np.concatenate([np.arange(100) < 60, np.arange(50) < 25])
+    assert calibration_error(confidence, right) == pytest.approx(25 / 150)
+
+
+def test_gaps_of_opposite_signs_cancel_within_a_bin_and_not_between_bins():
+    right = np.array([True, False])
+    assert calibration_error(np.array([0.55, 0.55]), right, bins=2) == pytest.approx(0.05)
+    assert calibration_error(np.array([0.5, 0.6]), right, bins=2) == pytest.approx(0.55)
+
+
+def test_a_network_that_is_always_sure_and_right_has_no_calibration_error():
+    assert calibration_error(np.ones(10), np.ones(10, dtype=bool)) == 0

@@ -34,7 +34,7 @@ def parameters(seed=0, classes=10):
     }
 
 
-def a_run(folder, seed=0, *, status="completed", **changes):
+def a_run(folder, seed=0, *, status="completed", heads=10, **changes):
     """A run directory as training leaves it, with made-up parameters."""
     recipe = resolve(
         Recipe(**{"dataset": "digits", "model": "resnet20_v1", "normalization": "none", **changes})
@@ -42,7 +42,7 @@ def a_run(folder, seed=0, *, status="completed", **changes):
     with RunDirectory(folder) as opened:
         names = {"class_names": list(DIGITS), "fingerprint": "f" * 16, "teacher": None}
         opened.claim(recipe, names)
-        arrays = {f"p/{k}": v for k, v in parameters(seed).items()}
+        arrays = {f"p/{k}": v for k, v in parameters(seed, heads).items()}
         arrays["o/output.weight/mom"] = np.ones((10, 4), dtype=np.float32)
         checkpoints.write(folder, 5, Checkpoint(arrays, {"updates": 5}))
         record = {"status": status, "model": {"name": recipe.model},
@@ -120,6 +120,14 @@ def test_several_that_differ_are_listed_and_a_name_is_asked_for(tmp_path):
     assert str(tmp_path / "b") in caught.value.cause
     assert "--teacher-params" in caught.value.remedy
     assert find(tmp_path, params=tmp_path / "b").sha256 == parameters_hash(parameters(1))
+
+
+def test_a_run_of_the_same_network_with_another_head_is_no_candidate(tmp_path):
+    a_run(tmp_path / "wide", 0, heads=100, classes=100)
+    with pytest.raises(NoTeacherError, match="with 10 outputs"):
+        find(tmp_path)
+    a_run(tmp_path / "own", 1)
+    assert find(tmp_path).sha256 == parameters_hash(parameters(1))
 
 
 def test_a_run_goes_on_with_the_teacher_it_began_with(tmp_path):

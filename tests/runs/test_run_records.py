@@ -31,6 +31,9 @@ def test_a_finished_run_has_a_valid_record_with_the_right_counts(finished_run):
     stages = 2 * 9 * 16 * 16 + (9 * 16 * 32 + 9 * 32 * 32 + 16 * 32)
     stages += 9 * 32 * 64 + 9 * 64 * 64 + 32 * 64
     norms = 2 * (3 * 16 + 3 * 32 + 3 * 64)
+    assert 0 < budget["wall_s"] < 600
+    assert budget["cpu_s"] > 0
+    assert 200 < budget["peak_rss_mb"] < 8000
     assert record["model"]["params"] == 27 * 16 + stages + norms + 650
     assert record["config"]["resolved"]["lr"] == 0.1
     assert record["resumes"] == 0
@@ -38,10 +41,13 @@ def test_a_finished_run_has_a_valid_record_with_the_right_counts(finished_run):
 
 def test_the_kept_predictions_give_the_records_accuracy(finished_run):
     with np.load(finished_run / "predictions.npz") as stored:
-        predicted, labels = stored["predicted"], stored["labels"]
-    assert predicted.shape == labels.shape == (360,)
+        predicted, labels, confidence = (stored[k] for k in ("predicted", "labels", "confidence"))
+    assert predicted.shape == labels.shape == confidence.shape == (360,)
+    metrics = record_of(finished_run)["metrics"]
     top1 = 100 * float(np.mean(predicted == labels))
-    assert abs(top1 - record_of(finished_run)["metrics"]["top1"]) < 1e-5
+    assert abs(top1 - metrics["top1"]) < 1e-5
+    # Bins whose gaps have opposite signs cancel in the mean, never in the error.
+    assert abs(float(confidence.mean()) - top1 / 100) <= metrics["ece15"] + 1e-6 <= 1
 
 
 def test_the_curve_is_the_metrics(finished_run):
@@ -85,6 +91,7 @@ def test_resumptions_are_counted(tmp_path):
     tiny(tmp_path / "run")
     record = record_of(tmp_path / "run")
     assert record["resumes"] == 2
+    assert (record["budget"]["wall_s"], record["budget"]["cpu_s"]) == (None, None)
     assert record["bitwise"] is True
     assert record["metrics"]["top1_best"] == max(e["top1"] for e in record["epochs"])
     assert record["metrics"]["n"] == 360
