@@ -25,8 +25,8 @@ ALLOWED = {
     },
     "checkpoints": set(),
     "cli": {
-        "data", "demo", "doctor", "export", "inference", "models", "preview", "recipes",
-        "results", "rundir", "summary", "teachers", "training",
+        "data", "demo", "doctor", "export", "inference", "mixing", "models", "preview",
+        "recipes", "results", "rundir", "summary", "teachers", "training",
     },
     "cuda_libraries": set(),
     "data": set(),

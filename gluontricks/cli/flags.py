@@ -6,9 +6,23 @@ import argparse
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, Callable, Dict, Optional, Sequence, Set, Tuple, Union, get_type_hints
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+    Union,
+    get_type_hints,
+)
 
+from gluontricks.data import DATASETS
 from gluontricks.errors import UsageError, nearest
+from gluontricks.mixing.names import SINGLE
+from gluontricks.models import MODELS
 from gluontricks.options import RunOptions
 from gluontricks.recipes import get_recipe
 from gluontricks.recipes.resolve import flag
@@ -28,6 +42,12 @@ OPTION_HELP = {
     "teacher_cache": "store the teacher's logits beside the run",
     "tensorboard": "write scalars for TensorBoard into the run directory",
     "dry_run": "do a few updates, tell time and memory, write nothing",
+}
+# Fields whose names stand in a registry, which their help lists.
+REGISTRIES: Dict[str, Iterable[str]] = {
+    "dataset": DATASETS,
+    "model": MODELS,
+    "mixup_type": ("none", *SINGLE),
 }
 # GluonCV's flags without a meaning here: whatever they say is what happens anyway.
 IGNORED = {
@@ -91,7 +111,10 @@ def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
     )
     types = field_types(Recipe)
     for f in fields(Recipe):
-        add_flag(group, f.name, types[f.name], f.metadata["help"], f.metadata)
+        text = f.metadata["help"]
+        if f.name in REGISTRIES:
+            text = f"{text}: {', '.join(REGISTRIES[f.name])}"
+        add_flag(group, f.name, types[f.name], text, f.metadata)
 
 
 def add_flag(group: Any, name: str, kind: Any, text: str, metadata: Optional[Any] = None) -> None:

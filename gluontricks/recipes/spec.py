@@ -34,7 +34,7 @@ class Recipe:
     name: str = hp("unnamed", "identifier in file names and tables")
     seed: int = hp(0, "seed of every random draw")
 
-    dataset: str = hp("cifar100", "data set: 'gluontricks data list' names them")
+    dataset: str = hp("cifar100", "data set")
     classes: Optional[int] = hp(None, "outputs of the network; the data set's own if not given")
     val_split: int = hp(0, "images held out of the training set for validation")
     select: str = hp("auto", "where 'best' is judged", choices=("auto", "test"))
