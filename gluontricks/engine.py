@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, NamedTuple, Sequence
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
@@ -20,7 +20,8 @@ from gluontricks.rundir import RunDirectory, read_metrics
 from gluontricks.signals import Interruption
 
 SAVE_SECONDS = 300.0
-TIMED_STEPS = 3
+# The first updates compile; none of them is done yet when the second has been handed over.
+UNTIMED_STEPS = 3
 EPOCH_LOSSES = "l/epoch"
 
 
@@ -46,10 +47,14 @@ class Training:
 
 @dataclass
 class Progress:
-    """How far a run is: updates done, and the losses of those of the epoch it is in."""
+    """How far a run is: updates done, and the losses of those of the epoch it is in.
+
+    ``recent`` is the mean of the last losses that were read, None before there is one.
+    """
 
     step: int = 0
     losses: List[float] = field(default_factory=list)
+    recent: Optional[float] = None
     best: float = float("-inf")
     saved: float = field(default_factory=time.monotonic)
     steps_here: int = 0
@@ -57,22 +62,34 @@ class Progress:
 
 
 class Speed:
-    """Images per second and time left, by the monotonic clock, the first updates left out."""
+    """The time of an update, by the monotonic clock.
 
-    def __init__(self) -> None:
-        self.started = time.monotonic()
+    Parameters
+    ----------
+    before : float, optional
+        Seconds per update of the epoch before.
+    """
+
+    def __init__(self, before: Optional[float] = None) -> None:
+        self.before = before
+        self.started = self.warm = time.monotonic()
         self.steps = 0
 
     def count(self) -> None:
-        """Take note of an update; restart the clock after the first ones, which compile."""
+        """Take note of an update."""
         self.steps += 1
-        if self.steps == TIMED_STEPS:
-            self.started = time.monotonic()
+        if self.steps == UNTIMED_STEPS:
+            self.warm = time.monotonic()
 
     def seconds_per_step(self) -> float:
-        """Return the mean time of an update so far."""
-        counted = self.steps - TIMED_STEPS if self.steps > TIMED_STEPS else max(self.steps, 1)
-        return max(time.monotonic() - self.started, 1e-9) / counted
+        """Return the mean time of an update so far, the first ones left out if there are others."""
+        if self.steps > UNTIMED_STEPS:
+            return (time.monotonic() - self.warm) / (self.steps - UNTIMED_STEPS)
+        return (time.monotonic() - self.started) / max(self.steps, 1)
+
+    def expected(self) -> Optional[float]:
+        """Return the seconds that the next update will take, None before that can be told."""
+        return self.seconds_per_step() if self.steps > UNTIMED_STEPS else self.before
 
 
 class Outcome(NamedTuple):
@@ -115,7 +132,7 @@ def train_epoch(training: Training, progress: Progress, interruption: Interrupti
         training.reporters.batch(describe(training, progress, epoch))
         if (batch.position + 1) % training.log_interval == 0:
             log_interval(training, progress, epoch)
-        if progress.steps_here == 2 * TIMED_STEPS:
+        if progress.steps_here == 2 * UNTIMED_STEPS:
             report_cost(training, progress)
         # After an epoch's last update the checkpoint waits for the evaluation, or it were lost.
         last = batch.position + 1 == per_epoch
@@ -131,6 +148,8 @@ def collect(training: Training, progress: Progress) -> None:
     if len(bad):
         raise_diverged(training, progress.step - len(fresh) + int(bad[0]))
     progress.losses += fresh.tolist()
+    if len(fresh):
+        progress.recent = float(np.mean(fresh))
 
 
 def raise_diverged(training: Training, step: int) -> None:
@@ -146,8 +165,9 @@ def raise_diverged(training: Training, step: int) -> None:
 
 
 def describe(training: Training, progress: Progress, epoch: int) -> Dict[str, Any]:
-    """Return where the run is, for the live line."""
-    seconds = progress.speed.seconds_per_step()
+    """Return where the run is; what cannot be told yet is None."""
+    seconds = progress.speed.expected()
+    left = len(training.rates) - progress.step
     return {
         "epoch": epoch,
         "epochs": training.epochs,
@@ -155,8 +175,9 @@ def describe(training: Training, progress: Progress, epoch: int) -> Dict[str, An
         "steps_per_epoch": training.draws.steps_per_epoch,
         "step": progress.step,
         "lr": training.rates[progress.step - 1],
-        "images_per_second": training.draws.batch_size / seconds,
-        "left": seconds * (len(training.rates) - progress.step),
+        "loss": progress.recent,
+        "images_per_second": seconds and training.draws.batch_size / seconds,
+        "left": seconds and seconds * left,
     }
 
 
@@ -164,19 +185,11 @@ def log_interval(training: Training, progress: Progress, epoch: int) -> None:
     """Write a log point: the mean loss since the last one."""
     collect(training, progress)
     event = describe(training, progress, epoch)
-    loss = float(np.mean(progress.losses[-training.log_interval :]))
-    training.reporters.interval({**event, "loss": loss})
-    training.folder.append_metrics(
-        {
-            "event": "interval",
-            "epoch": epoch,
-            "batch": event["batch"],
-            "step": event["step"],
-            "lr": event["lr"],
-            "loss": loss,
-            "images_per_second": event["images_per_second"],
-        }
-    )
+    event["loss"] = float(np.mean(progress.losses[-training.log_interval :]))
+    event["images_per_second"] = training.draws.batch_size / progress.speed.seconds_per_step()
+    training.reporters.interval(event)
+    kept = ("epoch", "batch", "step", "lr", "loss", "images_per_second")
+    training.folder.append_metrics({"event": "interval", **{key: event[key] for key in kept}})
 
 
 def report_cost(training: Training, progress: Progress) -> None:
@@ -214,7 +227,7 @@ def finish_epoch(training: Training, progress: Progress) -> None:
     training.reporters.epoch(event)
     training.folder.append_metrics(event)
     progress.losses = []
-    progress.speed = Speed()
+    progress.speed = Speed(seconds)
     if training.selects and result["top1"] > progress.best:
         progress.best = result["top1"]
         checkpoints.write_best(training.folder.path, progress.step, snapshot(training, progress))

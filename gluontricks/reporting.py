@@ -23,7 +23,10 @@ class Reporter(Protocol):
         ...
 
     def batch(self, event: Dict[str, Any]) -> None:
-        """Take note of an update: epoch, position, steps_per_epoch, images_per_second, left."""
+        """Take note of an update.
+
+        ``loss``, ``images_per_second`` and ``left`` (seconds) are None until they are known.
+        """
         ...
 
     def interval(self, event: Dict[str, Any]) -> None:
@@ -62,6 +65,15 @@ def epoch_lines(event: Dict[str, Any]) -> List[str]:
         f"[Epoch {event['epoch']}] validation: err-top1={1 - event['top1'] / 100:f} "
         f"err-top5={1 - event['top5'] / 100:f}",
     ]
+
+
+def live_parts(event: Dict[str, Any]) -> List[str]:
+    """Return what the live line says of an update, as far as it is known."""
+    parts = [] if event["loss"] is None else [f"loss {event['loss']:.3f}"]
+    parts.append(f"lr {event['lr']:.4f}")
+    if event["left"] is not None:
+        parts += [f"{event['images_per_second']:.0f} images/s", f"{clock(event['left'])} left"]
+    return parts
 
 
 class LineReporter:
@@ -120,7 +132,6 @@ class LiveReporter:
             transient=True,
         )
         self.task: Optional[Any] = None
-        self.loss = float("nan")
 
     def header(self, text: str) -> None:
         """Print nothing: it is in the log file."""
@@ -134,25 +145,19 @@ class LiveReporter:
         if self.task is None:
             self.progress.start()
             self.task = self.progress.add_task("", rest="")
-        rest = (
-            f"loss {self.loss:.3f}  lr {event['lr']:.4f}  "
-            f"{event['images_per_second']:.0f} images/s  {clock(event['left'])} left"
-        )
         self.progress.update(
             self.task,
             description=f"epoch {event['epoch'] + 1}/{event['epochs']}",
             total=event["steps_per_epoch"],
             completed=event["batch"],
-            rest=rest,
+            rest="  ".join(live_parts(event)),
         )
 
     def interval(self, event: Dict[str, Any]) -> None:
-        """Show the loss of the log point from now on."""
-        self.loss = event["loss"]
+        """Print nothing: the line shows the loss."""
 
     def epoch(self, event: Dict[str, Any]) -> None:
         """Print the epoch's results."""
-        self.loss = event["loss"]
         self.message(
             f"epoch {event['epoch'] + 1}  loss {event['loss']:.3f}  "
             f"top-1 {event['top1']:.2f} %  top-5 {event['top5']:.2f} %  "
