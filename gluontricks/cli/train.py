@@ -70,9 +70,11 @@ def closing_lines(result: Any) -> List[str]:
     if result.status == "dry-run":
         return []
     if result.status == "stopped":
+        # Without a signal it was --max-steps.
+        how = "the same command" if result.exit_code else "the same command without --max-steps"
         return [
             f"stopped after update {result.step}, with a checkpoint in {result.folder}; "
-            "the same command goes on"
+            f"{how} goes on"
         ]
     m = result.metrics
     return [

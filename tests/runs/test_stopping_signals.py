@@ -42,3 +42,11 @@ def test_a_second_ctrl_c_ends_the_process_at_once(tmp_path):
     assert done.code in (130, 143)
     assert "the same command goes on" not in done.out
     assert checkpoints.listing(tmp_path / "run")
+
+
+def test_max_steps_stops_with_a_checkpoint_and_says_how_to_go_on(tmp_path):
+    done = tiny(tmp_path / "run", "--max-steps", "3")
+    assert "stopped after update 3" in done.out
+    assert "the same command without --max-steps goes on" in done.out
+    assert checkpoints.step_of(checkpoints.listing(tmp_path / "run")[-1]) == 3
+    assert "finished" in tiny(tmp_path / "run").out
