@@ -150,30 +150,36 @@ def _listing(words: Iterable[str]) -> str:
 
 
 def to_markdown(table: Table) -> str:
-    """Return ``table`` as Markdown: heading, lines, caption, notes."""
+    """Return ``table`` as Markdown: heading, lines, caption, notes.
+
+    Columns of published values are left out where there are none.
+    """
     footnotes: Dict[str, int] = {}
-    heading = ["row", "labels"]
-    for metric in table.metrics:
-        heading += [f"{METRICS[metric].title}, published", f"{METRICS[metric].title}, ours"]
-    heading += ["label", "engine, device, precision"]
-    align = [":--", ":--", *["--:"] * (2 * len(table.metrics)), ":--", ":--"]
-    body = [heading, align, *(_markdown_line(line, table.metrics, footnotes)
+    sides = ["published", "ours"] if any(line.printed for line in table.lines) else ["ours"]
+    titles = [f"{METRICS[metric].title}, {side}" for metric in table.metrics for side in sides]
+    heading = ["row", "labels", *titles, "label", "engine, device, precision"]
+    align = [":--", ":--", *["--:"] * len(titles), ":--", ":--"]
+    body = [heading, align, *(_markdown_line(line, table.metrics, sides, footnotes)
                               for line in table.lines)]  # fmt: skip
     text = [f"# {escape(table.title)}", ""]
     text += ["| " + " | ".join(row) + " |" for row in body]
-    text += ["", f"{escape(table.caption)} Ours: mean ± standard deviation over seeds, of the "
-             "last epoch. Published: as printed (label PAPER).", ""]  # fmt: skip
+    means = "Ours: mean ± standard deviation over seeds, of the last epoch."
+    means += " Published: as printed (label PAPER)." if "published" in sides else ""
+    text += ["", f"{escape(table.caption)} {means}", ""]
     text += [f"{number}. {escape(note)}" for note, number in footnotes.items()]
     text += [""] if footnotes else []
     text += [f"- {escape(note, code=True)}" for note in table.notes]
     return "\n".join(text).rstrip("\n") + "\n"
 
 
-def _markdown_line(line: Line, metrics: Sequence[str], footnotes: Dict[str, int]) -> List[str]:
+def _markdown_line(
+    line: Line, metrics: Sequence[str], sides: Sequence[str], footnotes: Dict[str, int]
+) -> List[str]:
     """Return the cells of one line; new footnotes are numbered into ``footnotes``."""
     out = [escape(line.entry.row.label), escape(line.entry.labels)]
     for metric in metrics:
-        out += [_printed(line, metric, footnotes), _measured(line, metric)]
+        out += [_printed(line, metric, footnotes)] if "published" in sides else []
+        out.append(_measured(line, metric))
     cell = line.cell
     by = f"{cell.engine}, {cell.device}, {cell.dtype}" if cell else ""
     return [*out, line.label, escape(by)]

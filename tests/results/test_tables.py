@@ -172,6 +172,14 @@ def test_a_demonstration_has_a_table_of_its_own_label(record) -> None:
     assert "96.50" not in render_table(DEMO, records, ())[0]
 
 
+def test_a_table_without_published_values_has_no_columns_for_them() -> None:
+    markdown, _ = render_table(DEMO, [], ())
+    assert "published" not in markdown.lower()
+    heading, align = markdown.splitlines()[2:4]
+    assert heading.count("|") == align.count("|") == 7
+    assert "top-1, ours | top-5, ours" in heading
+
+
 def test_the_committed_tables_are_what_the_committed_records_give() -> None:
     assert stale_tables(ROOT / "results") == []
 
