@@ -6,21 +6,12 @@ import argparse
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import (
-    Any,
-    Callable,
-    Dict,
-    Iterable,
-    Optional,
-    Sequence,
-    Set,
-    Tuple,
-    Union,
-    get_type_hints,
-)
+from typing import Any, Dict, Iterable, Optional, Sequence
 
+from gluontricks.cli.config import read_config
+from gluontricks.cli.values import PARSERS, field_types
 from gluontricks.data import DATASETS
-from gluontricks.errors import UsageError, nearest
+from gluontricks.errors import UsageError
 from gluontricks.mixing.names import SINGLE
 from gluontricks.models import MODELS
 from gluontricks.options import RunOptions
@@ -28,7 +19,6 @@ from gluontricks.recipes import get_recipe
 from gluontricks.recipes.resolve import flag
 from gluontricks.recipes.spec import Recipe
 
-MAX_CONFIG_BYTES = 1 << 20
 OPTION_HELP = {
     "out": "run directory (default: runs/<dataset>-<model>-<fingerprint>-s<seed>)",
     "data_dir": "folder of the data sets (default: $GLUONTRICKS_DATA, ~/.gluontricks/data)",
@@ -56,48 +46,6 @@ IGNORED = {
     "--num-data-workers": "data sets in memory need no worker processes",
     "--num-gpus": "the device is named by --device",
 }
-
-
-def boolean(text: str) -> bool:
-    """Return the value of ``true`` or ``false``."""
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    raise argparse.ArgumentTypeError(f"'{text}' is neither true nor false")
-
-
-def integers(text: str) -> Tuple[int, ...]:
-    """Return the value of ``30,60,90``."""
-    try:
-        return tuple(int(part) for part in text.split(",") if part.strip())
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"'{text}' is no list like 30,60,90") from error
-
-
-PARSERS: Dict[Any, Callable[[str], Any]] = {
-    bool: boolean,
-    int: int,
-    float: float,
-    str: str,
-    Path: Path,
-    Tuple[int, ...]: integers,
-}
-
-
-def plain_type(annotation: Any) -> Any:
-    """Return ``T`` of ``Optional[T]``, and any other annotation as it is."""
-    if getattr(annotation, "__origin__", None) is Union:
-        return next(a for a in annotation.__args__ if a is not type(None))
-    return annotation
-
-
-def optional_fields(cls: Any) -> Set[str]:
-    """Return the fields of a dataclass that may be None."""
-    return {name for name, hint in get_type_hints(cls).items() if plain_type(hint) is not hint}
-
-
-def field_types(cls: Any) -> Dict[str, Any]:
-    """Return field -> type of a dataclass."""
-    return {name: plain_type(hint) for name, hint in get_type_hints(cls).items()}
 
 
 def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
@@ -220,83 +168,3 @@ def check_ignored(args: argparse.Namespace) -> None:
         sys.stderr.write(
             f"notice: {name} {value} is accepted and changes nothing: {IGNORED[name]}\n"
         )
-
-
-def read_config(path: Path) -> Dict[str, Any]:
-    """Return the recipe fields in a YAML or JSON file.
-
-    Raises
-    ------
-    UsageError
-        If it is missing, no mapping, or holds an unknown field or a value of the wrong kind.
-    """
-    import yaml
-
-    try:
-        if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise UsageError(f"'{path}' is larger than 1 MB", "give a file of recipe fields")
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=unique_loader())
-    except OSError as error:
-        raise UsageError(f"'{path}' cannot be read: {error.strerror}", "check the path") from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        where = " ".join(str(error).split())[:200]
-        raise UsageError(f"'{path}' is no YAML: {where}", "correct it") from error
-    if not isinstance(content, dict):
-        raise UsageError(f"'{path}' holds no fields", "write lines like 'lr: 0.1'")
-    types = field_types(Recipe)
-    return {key: config_value(path, key, value, types) for key, value in content.items()}
-
-
-def unique_loader() -> Any:
-    """Return YAML's safe loader, made to refuse a key that stands twice and aliases."""
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-            keys = [key.value for key, _ in node.value]
-            twice = next((k for k in keys if keys.count(k) > 1), None)
-            if twice is not None:
-                raise yaml.YAMLError(f"'{twice}' stands twice")
-            return super().construct_mapping(node, deep)
-
-        def compose_node(self, parent: Any, index: Any) -> Any:
-            if self.check_event(yaml.AliasEvent):
-                raise yaml.YAMLError("aliases are not allowed")
-            return super().compose_node(parent, index)
-
-    return Loader
-
-
-def config_value(path: Path, key: Any, value: Any, types: Dict[str, Any]) -> Any:
-    """Return one value of a file as its field's type."""
-    if key not in types:
-        raise UsageError(f"'{path}' has an unknown field '{key}'", nearest(str(key), types))
-    kind = types[key]
-    if value is None:
-        if key in optional_fields(Recipe):
-            return None
-        raise wrong_kind(path, key, value)
-    if isinstance(value, list) and kind is Tuple[int, ...]:
-        value = ",".join(str(v) for v in value)
-    if isinstance(value, bool) != (kind is bool) and not isinstance(value, str):
-        raise wrong_kind(path, key, value)
-    if isinstance(value, (list, dict)):
-        raise wrong_kind(path, key, value)
-    try:
-        return PARSERS[kind](str(value))
-    except (ValueError, argparse.ArgumentTypeError) as error:
-        raise wrong_kind(path, key, value) from error
-
-
-def wrong_kind(path: Path, key: str, value: Any) -> UsageError:
-    """Return the error for a value that cannot be one of its field."""
-    return UsageError(
-        f"'{path}': {key} cannot be {value!r}", f"'gluontricks train --help' tells what {key} takes"
-    )
-
-
-def config_text(recipe: Recipe) -> str:
-    """Return a recipe as YAML that ``--config`` reads back."""
-    import yaml
-
-    return yaml.safe_dump(recipe.as_dict(), sort_keys=False, default_flow_style=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 
-from gluontricks.cli.flags import config_text
+from gluontricks.cli.config import config_text
 from gluontricks.cli.parser import add_json, print_json, put
 from gluontricks.errors import UsageError
 from gluontricks.recipes import RECIPES, get_recipe

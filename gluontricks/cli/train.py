@@ -13,13 +13,8 @@ import sys
 from dataclasses import replace
 from typing import Any, List, Optional
 
-from gluontricks.cli.flags import (
-    add_option_flags,
-    add_recipe_flags,
-    config_text,
-    typed_options,
-    typed_recipe,
-)
+from gluontricks.cli.config import config_text
+from gluontricks.cli.flags import add_option_flags, add_recipe_flags, typed_options, typed_recipe
 from gluontricks.cli.parser import Parser, add_json, print_json, put
 from gluontricks.recipes import DEFAULT
 from gluontricks.recipes.spec import Recipe

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from running import command
 
-from gluontricks.cli.flags import config_text, read_config
+from gluontricks.cli.config import config_text, read_config
 from gluontricks.errors import UsageError
 from gluontricks.recipes import DEFAULT, RECIPES
 from gluontricks.recipes.resolve import resolve
