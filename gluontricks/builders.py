@@ -255,6 +255,7 @@ def make_teacher(plan: Plan, data: Data, options: RunOptions) -> Optional[Teache
         temperature=recipe.temperature or 0.0,
         hard_weight=recipe.hard_weight,
         form=recipe.distillation_form or "gluoncv",
+        source=weights.source,
         cache=make_cache(plan, data) if options.teacher_cache else None,
     )
 

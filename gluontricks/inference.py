@@ -49,6 +49,7 @@ def evaluate(
     classes: Optional[int] = None,
     normalization: Optional[Statistics] = None,
     batch_size: int = 256,
+    name: Optional[str] = None,
 ) -> Dict[str, Any]:
     """Return ``top1``, ``top5`` (percent), ``nll`` (nats) and ``n``, every image counted once.
 
@@ -63,6 +64,8 @@ def evaluate(
         Outputs of the network; the data set's own if not given.
     normalization : (mean, std), optional
         The data set's own if not given.
+    name : str, optional
+        What errors call the parameters: where they come from.
     """
     info = dataset_info(data.name)
     if input_size(model) != info.image_size:
@@ -72,7 +75,7 @@ def evaluate(
             "choose another model or data set",
         )
     net = get_model(canonical_name(model), classes=classes or info.classes)
-    load_parameters(net, parameters)
+    load_parameters(net, parameters, name=name)
     own = parse_normalization("dataset", data.name)
     logits = predict_logits(
         net, data.images, normalization=normalization or own, batch_size=batch_size

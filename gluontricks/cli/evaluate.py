@@ -65,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
         classes=classes,
         normalization=normalization,
         batch_size=args.batch_size,
+        name=weights.source,
     )
     if args.json:
         print_json(result)

@@ -59,6 +59,7 @@ class TeacherSpec:
     temperature: float
     hard_weight: Optional[float]
     form: str
+    source: str = "the teacher's file"
     cache: Optional[TeacherCache] = None
 
 

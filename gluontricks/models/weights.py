@@ -60,6 +60,7 @@ def load_parameters(
     net: mx.gluon.Block,
     source: Union[str, Path, Mapping[str, Any]],
     *,
+    name: Optional[str] = None,
     ctx: Optional[mx.Context] = None,
 ) -> None:
     """Set every parameter of ``net`` from a file; none is set unless all of them fit.
@@ -71,6 +72,8 @@ def load_parameters(
     source : str, Path or mapping
         A ``.params`` file, or name -> array. The names are attribute paths (what
         ``save_parameters`` writes) or names with any network's prefix (what ``export`` writes).
+    name : str, optional
+        What errors call a mapping: where its arrays come from.
     ctx : Context, optional
         Device; the CPU if not given.
 
@@ -81,7 +84,8 @@ def load_parameters(
         of them are named, with the nearest name there is.
     """
     if isinstance(source, Mapping):
-        name, arrays = "the given arrays", {k: np.asarray(v) for k, v in source.items()}
+        name = f"'{name}'" if name else "the mapping of arrays"
+        arrays = {k: np.asarray(v) for k, v in source.items()}
     else:
         name, arrays = f"'{source}'", read_params(source)
     targets = parameter_paths(net)

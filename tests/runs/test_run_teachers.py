@@ -133,6 +133,7 @@ def test_a_teacher_of_another_network_is_refused(tmp_path, teacher_run):
     done = command(*TINY, "--teacher", "resnet20_v1", "--teacher-params", bare,
                    "--out", tmp_path / "run")  # fmt: skip
     assert done.code == 65
+    assert "error: 'bare.params' holds the parameters of another network" in done.err
     assert "Traceback" not in done.err
     assert not (tmp_path / "run").exists()
 

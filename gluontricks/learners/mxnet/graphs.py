@@ -117,7 +117,7 @@ class Teacher:
         device = context_of(spec.device)
         # Before the parameters are there: gradients would double their memory.
         net.collect_params().setattr("grad_req", "null")
-        load_parameters(net, teacher.parameters, ctx=device)
+        load_parameters(net, teacher.parameters, name=teacher.source, ctx=device)
         self.chunk = min(TEACHER_CHUNK, spec.batch_size)
         self.net = in_precision(net, spec.dtype, device)
         self.net.hybridize(**STATIC)
