@@ -52,6 +52,8 @@ class Result:
         The last evaluation, empty if there was none.
     exit_code : int
         0, or 128 + the number of the signal that stopped the run.
+    earlier : bool
+        Whether the run had come to its end before.
     """
 
     status: str
@@ -59,6 +61,7 @@ class Result:
     step: int
     metrics: Dict[str, Any]
     exit_code: int = 0
+    earlier: bool = False
 
 
 def train(recipe: Recipe, options: Optional[RunOptions] = None) -> Result:
@@ -121,7 +124,7 @@ def finished(folder: Path) -> Result:
             f"'{folder}' holds the record of a finished run and no metrics",
             "restore them, or --no-resume to keep this folder aside and start again",
         )
-    return Result("completed", folder, epochs[-1]["step"], epochs[-1])
+    return Result("completed", folder, epochs[-1]["step"], epochs[-1], earlier=True)
 
 
 class Prepared(NamedTuple):

@@ -71,9 +71,9 @@ def closing_lines(result: Any) -> List[str]:
             f"stopped after update {result.step}, with a checkpoint in {result.folder}; "
             f"{how} goes on"
         ]
-    m = result.metrics
+    m, done = result.metrics, "finished already" if result.earlier else "finished"
     return [
-        f"finished: top-1 {m['top1']:.2f} %, top-5 {m['top5']:.2f} %, nll {m['nll']:.4f} "
+        f"{done}: top-1 {m['top1']:.2f} %, top-5 {m['top5']:.2f} %, nll {m['nll']:.4f} "
         f"on {m['n']} {m['split']} images, last epoch",
         f"the run is in {result.folder}; 'gluontricks export {result.folder} --out DIR' exports it",
     ]
