@@ -6,8 +6,9 @@ import json
 import os
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
-from typing import Any, Dict, List, Sequence
+from typing import Any, Callable, Dict, List, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -26,6 +27,7 @@ from gluontricks.inference import (
 from gluontricks.models import get_model, input_size
 from gluontricks.models.weights import load_parameters
 from gluontricks.mxnet_shim import mx
+from gluontricks.params_file import dump_params
 from gluontricks.pipeline import Statistics
 
 TOLERANCE = 1e-6
@@ -109,7 +111,8 @@ def export_inference(
         with tempfile.TemporaryDirectory(prefix=".tmp-export-", dir=str(out.parent)) as name:
             folder = Path(name) / "model"
             folder.mkdir()
-            check = write_and_compare(block, folder, size)
+            put = partial(write, folder, out)
+            check = write_and_compare(block, folder, size, put)
             config = {
                 "schema": CONFIG_SCHEMA,
                 "gluontricks": __version__,
@@ -124,9 +127,9 @@ def export_inference(
                 "check": check,
                 **about,
             }
-            (folder / CONFIG_FILE).write_text(json.dumps(config, indent=1) + "\n", "utf-8")
-            (folder / LABELS_FILE).write_text("".join(f"{n}\n" for n in class_names), "utf-8")
-            write_sums(folder)
+            put(CONFIG_FILE, json.dumps(config, indent=1) + "\n")
+            put(LABELS_FILE, "".join(f"{n}\n" for n in class_names))
+            put(SUMS_FILE, sums(folder))
             move_into_place(folder, out)
     except OSError as error:
         raise write_error(error, out) from error
@@ -143,14 +146,38 @@ def check_target(out: Path) -> None:
         )
 
 
-def write_and_compare(block: Any, folder: Path, size: int) -> Dict[str, float]:
+def write(folder: Path, out: Path, name: str, content: Union[bytes, str]) -> None:
+    """Write a file into ``folder``, which will become ``out``; errors name it there."""
+    data = content.encode() if isinstance(content, str) else content
+    try:
+        (folder / name).write_bytes(data)
+    except OSError as error:
+        raise write_error(error, out / name, len(data)) from error
+
+
+def symbol_and_params(block: Any) -> Tuple[str, bytes]:
+    """Return the contents of the two files that ``block.export`` would write.
+
+    MXNet's own writing ends in half a file on a full disk, with or without an error.
+    """
+    symbol = block(mx.sym.var("data"))
+    statistics = set(symbol.list_auxiliary_states())
+    arrays = {
+        f"{'aux' if name in statistics else 'arg'}:{name}": parameter.data().asnumpy()
+        for name, parameter in block.collect_params().items()
+    }
+    return symbol.tojson(), dump_params(arrays)
+
+
+def write_and_compare(
+    block: Any, folder: Path, size: int, put: Callable[[str, Union[bytes, str]], None]
+) -> Dict[str, float]:
     """Write symbol and parameters; return the largest differences after reading them back.
 
     Raises
     ------
     IntegrityError
-        If they exceed 1e-6, or a file is shorter than it should be: MXNet does not tell when
-        the disk is full.
+        If they exceed 1e-6, or MXNet cannot read them.
     """
     images = np.random.Generator(np.random.Philox(0)).integers(
         0, 256, size=(4, size, size, 3), dtype=np.uint8
@@ -159,13 +186,15 @@ def write_and_compare(block: Any, folder: Path, size: int) -> Dict[str, float]:
     imperative = block(data).asnumpy()
     block.hybridize(static_alloc=True, static_shape=True)
     hybrid = block(data).asnumpy()
-    block.export(str(folder / "model"), epoch=0)
+    symbol, params = symbol_and_params(block)
+    put(SYMBOL_FILE, symbol)
+    put(PARAMS_FILE, params)
     try:
         restored = import_block(folder / SYMBOL_FILE, folder / PARAMS_FILE)(data).asnumpy()
     except (mx.MXNetError, AssertionError, ValueError) as error:
         raise IntegrityError(
             f"the export does not read back ({str(error).splitlines()[0]})",
-            "free some space on the disk and export again",
+            "export again; if it stays so, check the disk",
         ) from error
     check = {
         "hybrid": float(np.abs(hybrid - imperative).max()),
@@ -179,11 +208,10 @@ def write_and_compare(block: Any, folder: Path, size: int) -> Dict[str, float]:
     return check
 
 
-def write_sums(folder: Path) -> None:
-    """Write the SHA-256 of every file of ``folder``."""
+def sums(folder: Path) -> str:
+    """Return the SHA-256 of every file of ``folder``, a line each."""
     names: List[str] = sorted(path.name for path in folder.iterdir())
-    lines = [f"{sha256_file(folder / name)}  {name}\n" for name in names]
-    (folder / SUMS_FILE).write_text("".join(lines), "utf-8")
+    return "".join(f"{sha256_file(folder / name)}  {name}\n" for name in names)
 
 
 def move_into_place(folder: Path, out: Path) -> None:

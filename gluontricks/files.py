@@ -68,8 +68,9 @@ def write_error(error: OSError, path: Path, needed: int = 0) -> Union[DiskError,
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         there = next(folder for folder in path.absolute().parents if folder.is_dir())
         free = shutil.disk_usage(there).free
+        wanted = f"needs {needed:,} bytes" if needed else "cannot be written"
         return DiskError(
-            f"the disk is full: '{path}' needs {needed:,} bytes, {free:,} are free",
+            f"the disk is full: '{path}' {wanted}, {free:,} bytes are free",
             "free some space and run the same command again; what was written before is intact",
         )
     if error.errno == errno.EIO:

@@ -39,7 +39,7 @@ ALLOWED = {
     "engine": {
         "checkpoints", "data", "draws", "learners", "metrics", "reporting", "rundir", "signals",
     },
-    "export": {"inference", "models", "mxnet_shim", "pipeline"},
+    "export": {"inference", "models", "mxnet_shim", "params_file", "pipeline"},
     "history": {"results", "rundir"},
     "inference": {"data", "metrics", "models", "mxnet_shim", "pipeline"},
     "initializers": set(),

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -209,3 +210,22 @@ def test_a_directory_that_is_deleted_under_a_run_stops_it_clearly(tmp_path, monk
     assert done.code in (73, 74), done.err
     assert "cannot be written" in done.err
     assert "internal error" not in done.err
+
+
+def test_an_export_to_a_full_disk_is_told_and_leaves_what_was_there(tmp_path, stopped):
+    """At every size of the disk: one line of cause, one of remedy, the earlier export whole."""
+    exported = tmp_path / "model"
+    assert command("export", stopped[0], "--out", exported).code == 0
+    before = {path.name: path.read_bytes() for path in exported.iterdir()}
+    largest = max(map(len, before.values()))
+    for limit in (0, 100, 20_000, largest - 20_000):
+        done = subprocess.run(
+            [sys.executable, "-c", LIMITED, str(limit), "export", str(stopped[0]), "--out",
+             str(exported)],
+            env=environment(), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 74, (limit, done.stderr)
+        assert re.search(r"^error: the disk is full: '\S+' .*bytes are free\nremedy: ", done.stderr)
+        assert len(done.stderr.splitlines()) == 2
+        assert {path.name: path.read_bytes() for path in exported.iterdir()} == before
+        assert [p.name for p in tmp_path.iterdir()] == ["model"]
