@@ -149,9 +149,11 @@ def check_target(out: Path) -> None:
 def write(folder: Path, out: Path, name: str, content: Union[bytes, str]) -> None:
     """Write a file into ``folder``, which will become ``out``; errors name it there."""
     data = content.encode() if isinstance(content, str) else content
+    path = folder / name
     try:
-        (folder / name).write_bytes(data)
+        path.write_bytes(data)
     except OSError as error:
+        path.unlink() if path.exists() else None
         raise write_error(error, out / name, len(data)) from error
 
 
