@@ -76,6 +76,13 @@ class IntegrityError(GluontricksError):
     code = 81
 
 
+def one_line(error: BaseException) -> str:
+    """Return the line of an error's text that tells what is wrong."""
+    lines = [line for line in str(error).splitlines() if line.strip()] or [""]
+    # MXNet's errors hold a traceback of their own.
+    return lines[-1 if lines[0].startswith("Traceback") else 0][:300]
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """Return ``did you mean 'x'?`` for the closest of ``names``, or a list of them all.
 

@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, List, Sequence, Tuple, Union
 import numpy as np
 
 from gluontricks import __version__
-from gluontricks.errors import IntegrityError, OutputError
+from gluontricks.errors import IntegrityError, OutputError, one_line
 from gluontricks.files import make_folder, sha256_file, sync_folder, write_error
 from gluontricks.inference import (
     CONFIG_FILE,
@@ -195,7 +195,7 @@ def write_and_compare(
         restored = import_block(folder / SYMBOL_FILE, folder / PARAMS_FILE)(data).asnumpy()
     except (mx.MXNetError, AssertionError, ValueError) as error:
         raise IntegrityError(
-            f"the export does not read back ({str(error).splitlines()[0]})",
+            f"the export does not read back ({one_line(error)})",
             "export again; if it stays so, check the disk",
         ) from error
     check = {

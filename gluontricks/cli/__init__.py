@@ -10,7 +10,7 @@ from typing import List, Optional
 
 from gluontricks import __version__
 from gluontricks.cli.parser import Parser
-from gluontricks.errors import DiskError, GluontricksError, unknown
+from gluontricks.errors import DiskError, GluontricksError, one_line, unknown
 
 COMMANDS = {
     "train": "train a recipe, or go on with a run that was stopped",
@@ -55,7 +55,7 @@ def guarded(action, *, debug: bool) -> int:  # type: ignore[no-untyped-def]
     except Exception as error:
         return complain(
             GluontricksError(
-                f"internal error: {type(error).__name__}: {first_line(error)}",
+                f"internal error: {type(error).__name__}: {one_line(error)}",
                 "--debug shows where; please report it",
             ),
             debug,
@@ -68,11 +68,6 @@ def complain(error: GluontricksError, debug: bool) -> int:
         traceback.print_exc()
     sys.stderr.write(f"error: {error.cause}\nremedy: {error.remedy}\n")
     return error.code
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's text."""
-    return (str(error).splitlines() or [""])[0][:300]
 
 
 def dispatch(words: List[str]) -> int:

@@ -127,6 +127,11 @@ def fail(error):
     ("error", "code", "said"),
     [
         (RuntimeError("deep\nand more"), 70, "internal error: RuntimeError: deep"),
+        (
+            RuntimeError("Traceback (most recent call last):\n  File x\nCheck failed: y\n"),
+            70,
+            "internal error: RuntimeError: Check failed: y",
+        ),
         (MemoryError(), 70, "the memory is used up"),
         (OSError(5, "Input/output error"), 74, "Input/output error"),
     ],
