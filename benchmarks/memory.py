@@ -13,7 +13,6 @@ more after two evaluation batches and a copy of the state, which is what a check
 from __future__ import annotations
 
 import argparse
-import resource
 import sys
 import time
 from typing import Any, Dict, NamedTuple, Optional
@@ -36,6 +35,7 @@ from common import (
 
 from gluontricks.data.augment import parse_normalization
 from gluontricks.learners import TeacherSpec
+from gluontricks.machine import peak_memory
 from gluontricks.recipes import Recipe
 
 TEACHER = "resnext29_16x64d"
@@ -56,8 +56,7 @@ CASES = {
 
 def peak() -> float:
     """Return the largest resident set of this process so far, in GB of 10^9 bytes."""
-    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return size * (1 if sys.platform == "darwin" else 1024) / 1e9
+    return peak_memory() / 1e9
 
 
 def teacher_of(recipe: Recipe) -> Optional[TeacherSpec]:

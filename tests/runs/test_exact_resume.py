@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import pytest
-from running import command, final_state, latest, tiny
+from running import TINY, command, final_state, latest, tiny
 
 from gluontricks import checkpoints, engine
 from gluontricks.checkpoints import read
@@ -39,7 +39,8 @@ def test_wherever_it_stops_a_run_ends_the_same(tmp_path, whole, stops):
     for stop in stops:
         tiny(tmp_path / "run", "--max-steps", stop)
     done = tiny(tmp_path / "run")
-    assert "finished" in done.out
+    already = " already" if stops == (10,) else ""
+    assert f"finished{already}: top-1" in done.out
     assert final_state(tmp_path / "run") == final_state(whole)
 
 
@@ -52,6 +53,15 @@ def test_a_finished_run_says_so_at_once_and_changes_nothing(whole):
     after = {p.name: p.read_bytes() for p in whole.iterdir() if p.is_file()}
     changed = {name for name in after if after[name] != before.get(name)}
     assert changed <= {".holder"}
+
+
+def test_a_finished_run_whose_metrics_are_gone_is_told(whole, tmp_path):
+    run = shutil.copytree(whole, tmp_path / "run")
+    (run / "metrics.jsonl").unlink()
+    done = command(*TINY, "--out", run)
+    assert done.code == 81
+    assert "record of a finished run and no metrics" in done.err
+    assert "--no-resume" in done.err
 
 
 def test_checkpoints_after_every_update_change_no_result(tmp_path, whole, monkeypatch):
