@@ -56,8 +56,8 @@ def how_to_train(recipe: Recipe, options: RunOptions) -> str:
     hours = 3 * macs * images / (MACS_PER_CORE * physical_cores()) / 3600
     return (
         f"train it with `{' '.join(words)}` (about {duration(hours)} on this machine's "
-        "cores, estimated from its multiply-adds), or name its parameters with "
-        "--teacher-params"
+        "cores, estimated from its multiply-adds; --dry-run measures it), or name its parameters "
+        "with --teacher-params"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from gluontricks.rundir import RunDirectory, read_metrics
 from gluontricks.signals import Interruption
 
 SAVE_SECONDS = 300.0
-# The first updates compile; none of them is done yet when the second has been handed over.
+# The first updates compile.
 UNTIMED_STEPS = 3
 EPOCH_LOSSES = "l/epoch"
 
@@ -62,7 +62,9 @@ class Progress:
 
 
 class Speed:
-    """The time of an update, by the monotonic clock.
+    """The time of an update, taken between moments at which losses were read.
+
+    Only these say how far the learner is: an update that was handed over may still be waiting.
 
     Parameters
     ----------
@@ -72,24 +74,32 @@ class Speed:
 
     def __init__(self, before: Optional[float] = None) -> None:
         self.before = before
-        self.started = self.warm = time.monotonic()
+        self.started = time.monotonic()
         self.steps = 0
+        self.first: Optional[Tuple[int, float]] = None
+        self.last = (0, self.started)
 
-    def count(self) -> None:
-        """Take note of an update."""
-        self.steps += 1
-        if self.steps == UNTIMED_STEPS:
-            self.warm = time.monotonic()
+    def note(self) -> None:
+        """Take note that all updates so far are done."""
+        self.last = (self.steps, time.monotonic())
+        if self.first is None and self.steps >= UNTIMED_STEPS:
+            self.first = self.last
 
-    def seconds_per_step(self) -> float:
-        """Return the mean time of an update so far, the first ones left out if there are others."""
-        if self.steps > UNTIMED_STEPS:
-            return (time.monotonic() - self.warm) / (self.steps - UNTIMED_STEPS)
-        return (time.monotonic() - self.started) / max(self.steps, 1)
+    def measured(self) -> Optional[float]:
+        """Return the seconds of an update between the first and the last note, None without two."""
+        if self.first is None or self.first == self.last:
+            return None
+        (early, start), (late, end) = self.first, self.last
+        return (end - start) / (late - early)
 
     def expected(self) -> Optional[float]:
         """Return the seconds that the next update will take, None before that can be told."""
-        return self.seconds_per_step() if self.steps > UNTIMED_STEPS else self.before
+        return self.measured() or self.before
+
+    def seconds_per_step(self) -> float:
+        """Return the mean time of an update, the first ones left out if there are others."""
+        steps, now = self.last
+        return self.measured() or (now - self.started) / max(steps, 1)
 
 
 class Outcome(NamedTuple):
@@ -128,7 +138,9 @@ def train_epoch(training: Training, progress: Progress, interruption: Interrupti
         training.learner.step(batch)
         progress.step += 1
         progress.steps_here += 1
-        progress.speed.count()
+        progress.speed.steps += 1
+        if progress.speed.steps == UNTIMED_STEPS:
+            collect(training, progress)
         training.reporters.batch(describe(training, progress, epoch))
         if (batch.position + 1) % training.log_interval == 0:
             log_interval(training, progress, epoch)
@@ -150,6 +162,7 @@ def collect(training: Training, progress: Progress) -> None:
     progress.losses += fresh.tolist()
     if len(fresh):
         progress.recent = float(np.mean(fresh))
+        progress.speed.note()
 
 
 def raise_diverged(training: Training, step: int) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence
 
 from gluontricks import builders
 from gluontricks.advice import how_to_train
@@ -17,6 +18,7 @@ from gluontricks.history import note_start
 from gluontricks.learners import Learner, LearnerSpec, engine_module
 from gluontricks.machine import free_memory
 from gluontricks.options import RunOptions
+from gluontricks.pipeline import Batch
 from gluontricks.recipes.resolve import resolve
 from gluontricks.recipes.spec import Recipe
 from gluontricks.recording import Start, record_run
@@ -242,17 +244,12 @@ def dry_run(plan: Plan, options: RunOptions, notices: List[str]) -> Result:
     recipe = plan.recipe
     _, draws, learner = prepare(plan, options)
     updates = draws.steps_per_epoch * (recipe.num_epochs or 0)
-    seconds = []
-    for batch, _ in zip(draws.batches(0), range(DRY_STEPS)):
-        started = time.monotonic()
-        learner.step(batch)
-        learner.losses()
-        seconds.append(time.monotonic() - started)
-    per_step = min(seconds)
+    epochs = (draws.batches(epoch) for epoch in range(recipe.num_epochs or 0))
+    per_step = seconds_per_update(learner, islice(chain.from_iterable(epochs), DRY_STEPS))
     memory = psutil.Process().memory_info().rss / 2**30
     say(
         f"{plan.folder}: {updates} updates of {recipe.batch_size} images, "
-        f"{recipe.batch_size / per_step:.0f} images/s, about {clock(per_step * updates)} "
+        f"{recipe.batch_size / per_step:.1f} images/s, about {clock(per_step * updates)} "
         f"without evaluation, {memory:.1f} GB of memory",
         options,
     )
@@ -266,6 +263,17 @@ def dry_run(plan: Plan, options: RunOptions, notices: List[str]) -> Result:
             "memory_gb": memory,
         },
     )
+
+
+def seconds_per_update(learner: Learner, batches: Iterable[Batch]) -> float:
+    """Do some updates and return the time of the fastest; the first compiles and is left out."""
+    done = [time.monotonic()]
+    for batch in batches:
+        learner.step(batch)
+        learner.losses()
+        done.append(time.monotonic())
+    seconds = [end - start for start, end in zip(done, done[1:])]
+    return min(seconds[1:] or seconds)
 
 
 def say(text: str, options: RunOptions) -> None:

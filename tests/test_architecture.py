@@ -72,8 +72,8 @@ ALLOWED = {
     "teacher_cache": {"pipeline", "recipes"},
     "teachers": {"checkpoints", "data", "params_file", "pipeline", "recipes", "rundir"},
     "training": {
-        "advice", "builders", "draws", "engine", "history", "learners", "recipes", "recording",
-        "reporting", "rundir", "teachers",
+        "advice", "builders", "draws", "engine", "history", "learners", "pipeline", "recipes",
+        "recording", "reporting", "rundir", "teachers",
     },
 }  # fmt: skip
 

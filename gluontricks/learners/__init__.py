@@ -99,7 +99,10 @@ class Learner(Protocol):
         ...
 
     def losses(self) -> np.ndarray:
-        """Return the mean loss of each step since the last call; this alone waits for them."""
+        """Return the mean loss of each step since the last call.
+
+        This alone waits: when it returns, the updates are done.
+        """
         ...
 
     def predict(self, images: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from gluontricks.reporting import (
     live_parts,
     namespace_line,
 )
+from gluontricks.training import seconds_per_update
 
 INTERVAL = {
     "epoch": 3, "batch": 50, "step": 200, "lr": 0.1, "loss": 1.25, "images_per_second": 250.0,
@@ -74,9 +75,12 @@ def now(monkeypatch):
     return time
 
 
-def advance(speed, now, seconds):
+def advance(speed, now, seconds, *, read=True):
+    """Do an update that takes so long, and read its loss or not."""
     now[0] += seconds
-    speed.count()
+    speed.steps += 1
+    if read:
+        speed.note()
 
 
 def test_speed_leaves_out_the_first_updates_which_compile(now):
@@ -90,9 +94,37 @@ def test_speed_leaves_out_the_first_updates_which_compile(now):
     assert speed.expected() == pytest.approx(0.5)
 
 
+def test_speed_counts_no_update_that_was_only_handed_over(now):
+    speed = Speed()
+    for _ in range(UNTIMED_STEPS + 2):
+        advance(speed, now, 0.5)
+    for _ in range(10):
+        advance(speed, now, 0.0, read=False)
+    assert speed.seconds_per_step() == pytest.approx(0.5)
+
+
 def test_until_an_epochs_speed_is_known_that_of_the_one_before_is_expected(now):
     speed = Speed(before=0.5)
     advance(speed, now, 7.0)
     assert speed.expected() == 0.5
     # An epoch of so few updates took what it took.
     assert speed.seconds_per_step() == pytest.approx(7.0)
+
+
+class Queued:
+    """A learner that works on while its caller goes on, until its losses are read."""
+
+    def __init__(self, now, *, compiling):
+        self.now, self.work = now, [compiling + 3.0]
+
+    def step(self, batch):
+        del batch
+
+    def losses(self):
+        self.now[0] += self.work.pop() if self.work else 3.0
+
+
+@pytest.mark.parametrize("compiling", [0.0, 20.0])
+def test_a_dry_run_times_updates_until_they_are_done_and_not_the_first(now, compiling):
+    learner = Queued(now, compiling=compiling)
+    assert seconds_per_update(learner, range(4)) == pytest.approx(3.0)

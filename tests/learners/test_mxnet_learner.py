@@ -1,3 +1,4 @@
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -313,6 +314,20 @@ def test_losses_are_one_for_each_step_since_the_last_call():
     assert learner.losses().shape == (3,)
     learner.step(batches()[3])
     assert learner.losses().shape == (1,)
+
+
+def test_when_losses_are_read_the_updates_are_done():
+    learner = learner_of(model="resnet56_v1")
+    shares = []
+    for batch in batches()[:STEPS]:
+        started = time.perf_counter()
+        learner.step(batch)
+        learner.losses()
+        read = time.perf_counter()
+        mx.nd.waitall()
+        shares.append((time.perf_counter() - read) / (read - started))
+    # A backward pass that was still to come would be about twice the forward pass.
+    assert max(shares) < 0.3
 
 
 def run(**changes):

@@ -138,6 +138,8 @@ class MXNetLearner:
 
     def losses(self) -> np.ndarray:
         """Return the mean loss of each step since the last call, float32, shape (steps,)."""
+        # A loss may be there long before its update is done, and whoever waits takes the time.
+        mx.nd.waitall()
         values = [loss.asscalar() for loss in self.pending]
         self.pending = []
         self.in_flight.clear()
