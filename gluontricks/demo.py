@@ -41,6 +41,7 @@ def run_demo(out: Path, say: Callable[[str], None], *, quiet: bool = False) -> D
     Returns
     -------
     dict
+        ``exit_code``, 0 or that of the signal which stopped it; and if it came to its end
         ``seconds``, ``top1`` of each run, ``classified`` and ``right`` of the exported model.
     """
     started = time.monotonic()
@@ -50,6 +51,9 @@ def run_demo(out: Path, say: Callable[[str], None], *, quiet: bool = False) -> D
         say(f"\n{label}: {recipe.model} on {recipe.dataset}, {recipe.num_epochs} epochs")
         folder = out / "runs" / recipe.name
         results[label] = train(recipe, RunOptions(out=folder, quiet=quiet))
+        if results[label].status == "stopped":
+            say(f"\nstopped, with a checkpoint in {folder}; the same command goes on")
+            return {"exit_code": results[label].exit_code}
         say(f"  top-1 {results[label].metrics['top1']:.2f} % on held-out digits")
     write_tables(out, results, say)
     write_pictures(out, results, say)
@@ -58,7 +62,7 @@ def run_demo(out: Path, say: Callable[[str], None], *, quiet: bool = False) -> D
     seconds = time.monotonic() - started
     say(f"\ndone in {seconds:.0f} s; everything is in {out}/")
     top1 = {label: result.metrics["top1"] for label, result in results.items()}
-    return {"seconds": round(seconds, 1), "top1": top1, **counts}
+    return {"exit_code": 0, "seconds": round(seconds, 1), "top1": top1, **counts}
 
 
 def write_tables(out: Path, results: Dict[str, Result], say: Callable[[str], None]) -> None:

@@ -23,7 +23,8 @@ def run(args: argparse.Namespace) -> int:
     from gluontricks.demo import run_demo
 
     if args.json:
-        print_json(run_demo(args.out, lambda _: None, quiet=True))
+        done = run_demo(args.out, lambda _: None, quiet=True)
+        print_json(done)
     else:
-        run_demo(args.out, put)
-    return 0
+        done = run_demo(args.out, put)
+    return done["exit_code"]

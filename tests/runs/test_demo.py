@@ -1,10 +1,11 @@
 """The demonstration end to end, with networks and epochs small enough for a test."""
 
 import json
+import signal
 from dataclasses import replace
 
 import pytest
-from running import command
+from running import command, finish, spawn, wait_for_line
 
 from gluontricks import demo, training
 from gluontricks.recipes.spec import Row
@@ -39,3 +40,14 @@ def test_the_demonstration_runs_to_its_end_and_trains_nothing_twice(tmp_path, mo
     assert again.code == 0, again.err
     assert again.document["top1"] == result["top1"]
     assert {p.name for p in out.glob("runs/*/ckpt-*")} == states
+
+
+def test_ctrl_c_stops_the_demonstration_and_not_only_its_run(tmp_path):
+    process = spawn("demo", "--out", tmp_path / "demo")
+    wait_for_line(process, "44 updates an epoch")
+    process.send_signal(signal.SIGINT)
+    done = finish(process)
+    assert done.code == 130, done.err
+    assert done.err == ""
+    assert "stopped, with a checkpoint in" in done.out.splitlines()[-1]
+    assert sorted(p.name for p in (tmp_path / "demo").iterdir()) == ["runs"]
