@@ -20,8 +20,9 @@ CUDA = [
     "nvidia-nccl-cu11==2.14.3",
     "nvidia-cudnn-cu11>=8.5,<9",
 ]
-# MXNet pins numpy<2, which no wheel satisfies on Python 3.13: there it is installed
-# without its dependencies (`make install` does so), and these are what it needs.
+# Without MXNet any Python and NumPy will do. MXNet pins numpy<2, which no wheel satisfies on
+# Python 3.13: there it is installed without its dependencies (`make install` does so), and these
+# are what it needs.
 OLD = 'python_version < "3.13"'
 NEW = 'python_version >= "3.13"'
 BESIDE = [f"graphviz<0.9; {NEW}", f"requests; {NEW}"]
@@ -36,12 +37,11 @@ setup(
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    python_requires=">=3.8,<3.14",
+    python_requires=">=3.8",
     packages=find_packages(include=["gluontricks", "gluontricks.*"]),
     package_data={"gluontricks": ["**/*.csv", "py.typed"]},
     install_requires=[
-        f"numpy>=1.19,<2; {OLD}",
-        f"numpy>=2; {NEW}",
+        "numpy>=1.19",
         "scipy<2",
         "scikit-learn",
         "matplotlib",
@@ -54,6 +54,7 @@ setup(
         "rich",
     ],
     extras_require={
+        "torch": ["torch>=2.4"],
         "cpu": [f"mxnet==1.9.1; {OLD}", *BESIDE],
         "cu112": [f"mxnet-cu112==1.9.1; {OLD}", *BESIDE, *CUDA],
         "gluoncv": GLUONCV,

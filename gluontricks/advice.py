@@ -7,7 +7,6 @@ from dataclasses import replace
 from gluontricks import builders
 from gluontricks.data import dataset_info
 from gluontricks.learners import engine_module
-from gluontricks.machine import free_memory
 from gluontricks.options import RunOptions
 from gluontricks.recipes import teacher_recipe
 from gluontricks.recipes.resolve import resolve
@@ -43,15 +42,16 @@ def how_to_train(recipe: Recipe, options: RunOptions) -> str:
     info = dataset_info(recipe.dataset)
     module = engine_module(options.engine)
     spec = builders.make_spec(teacher, None, image_size=info.image_size)
-    if module.memory_needed(spec) > free_memory():
-        fits = max(module.fitting_batch(spec, free_memory()), 1)
+    free = module.free_memory(spec)
+    if module.memory_needed(spec) > free:
+        fits = max(module.fitting_batch(spec, free), 1)
         batch = 2 ** (fits.bit_length() - 1)
         words.append(f"--batch-size {batch} --lr {(teacher.lr or 0) * batch / 256:g}")
     if options.out:
         words.append(f"--out {options.out.parent / 'teacher'}")
     if options.data_dir:
         words.append(f"--data-dir {options.data_dir}")
-    macs = module.summary_of(teacher.model, info.classes, info.image_size)["macs"]
+    macs = module.summary_of(spec)["macs"]
     images = info.train_size * (teacher.num_epochs or 0)
     hours = 3 * macs * images / (MACS_PER_CORE * physical_cores()) / 3600
     return (

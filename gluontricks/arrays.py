@@ -20,7 +20,11 @@ def like(values: Any, array: Any) -> Any:
     module = namespace(array)
     if module.__name__ == "numpy":
         return values
-    return module.from_numpy(values.copy()).to(array.device)
+    copy = module.from_numpy(values.copy())
+    if array.device.type == "cuda":
+        # From pinned memory the copy waits in the device's queue, and the processor does not.
+        return copy.pin_memory().to(array.device, non_blocking=True)
+    return copy.to(array.device)
 
 
 def cast(array: Any, dtype: str) -> Any:

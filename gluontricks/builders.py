@@ -11,10 +11,12 @@ from gluontricks.data import ImageSet, dataset_info, load_split, split_validatio
 from gluontricks.data.augment import Augmentation, parse_normalization
 from gluontricks.draws import Draws, Mixing
 from gluontricks.errors import UsageError
+from gluontricks.graphs import RunGraphs
 from gluontricks.learners import LearnerSpec, TeacherSpec
 from gluontricks.models.names import input_size
 from gluontricks.options import RunOptions
 from gluontricks.pipeline import Pipeline
+from gluontricks.processes import processes
 from gluontricks.recipes.resolve import AUGMENTATION, resolve
 from gluontricks.recipes.spec import Recipe
 from gluontricks.rundir import read_run
@@ -23,6 +25,8 @@ from gluontricks.teacher_cache import LogitCache, cache_key
 from gluontricks.teachers import Weights, check_teacher, find_teacher, named_teacher
 
 RUNS = Path("runs")
+# Where a prepared run has its teacher's parameters.
+TEACHER_FOLDER = "teacher"
 
 
 @dataclass(frozen=True)
@@ -125,8 +129,9 @@ def plan_teacher(
             )
         return None
     noted = noted_teacher(options.out) if options.resume else None
-    if options.teacher_params:
-        weights = named_teacher(options.teacher_params, noted)
+    params = options.teacher_params or own_teacher(options.out)
+    if params:
+        weights = named_teacher(params, noted)
     else:
         weights = find_teacher(
             recipe,
@@ -149,6 +154,12 @@ def plan_teacher(
         size = LogitCache.size(recipe, steps=images // recipe.batch_size, images=images)
         report(f"the teacher's logits will take {size / 2**20:,.0f} MB beside the run")
     return weights
+
+
+def own_teacher(folder: Optional[Path]) -> Optional[Path]:
+    """Return where the prepared run in ``folder`` has its teacher's parameters, if it has them."""
+    own = folder and folder / TEACHER_FOLDER
+    return own if own and own.is_dir() else None
 
 
 def noted_teacher(folder: Optional[Path]) -> Optional[str]:
@@ -220,9 +231,15 @@ def make_momenta(recipe: Recipe, steps: int) -> List[float]:
 
 
 def make_spec(
-    recipe: Recipe, teacher: Optional[TeacherSpec], *, image_size: int, device: str = "cpu"
+    recipe: Recipe,
+    teacher: Optional[TeacherSpec],
+    *,
+    image_size: int,
+    options: Optional[RunOptions] = None,
+    graphs: Optional[RunGraphs] = None,
 ) -> LearnerSpec:
     """Return what a learner is made of."""
+    options = options or RunOptions()
     return LearnerSpec(
         model=recipe.model,
         classes=recipe.classes or 0,
@@ -237,12 +254,16 @@ def make_spec(
         dtype=recipe.dtype,
         pipeline=make_pipeline(recipe),
         teacher=teacher,
-        device=device,
+        device=options.device,
+        graphs=graphs,
+        compile=options.compile,
+        deterministic=options.deterministic,
+        shards=processes().count,
     )
 
 
-def make_teacher(plan: Plan, data: Data, options: RunOptions) -> Optional[TeacherSpec]:
-    """Return the teacher of a run as its learner takes it."""
+def make_teacher(plan: Plan, data: Optional[Data], options: RunOptions) -> Optional[TeacherSpec]:
+    """Return the teacher of a run as its learner takes it; its cache needs the data."""
     recipe, weights = plan.recipe, plan.teacher
     if weights is None:
         return None
@@ -256,7 +277,7 @@ def make_teacher(plan: Plan, data: Data, options: RunOptions) -> Optional[Teache
         hard_weight=recipe.hard_weight,
         form=recipe.distillation_form or "gluoncv",
         source=weights.source,
-        cache=make_cache(plan, data) if options.teacher_cache else None,
+        cache=make_cache(plan, data) if options.teacher_cache and data else None,
     )
 
 

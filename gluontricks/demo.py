@@ -14,6 +14,7 @@ from gluontricks.data import load_split
 from gluontricks.export import export_inference
 from gluontricks.files import make_folder, write_atomic
 from gluontricks.inference import image_files, load_inference, predict_files
+from gluontricks.learners import NetworkSpec
 from gluontricks.options import RunOptions
 from gluontricks.preview import draw, preview_batch
 from gluontricks.recipes import DEMO
@@ -95,11 +96,11 @@ def classify(out: Path, run: Path, say: Callable[[str], None]) -> Dict[str, int]
     """Export a run and let the exported model classify held-out digits from image files."""
     weights = read_weights(run)
     assert weights.normalization is not None
+    names = weights.class_names or ()
     export_inference(
-        weights.parameters,
+        NetworkSpec(str(weights.model), len(names), weights.parameters),
         out / "exported",
-        model=str(weights.model),
-        class_names=weights.class_names or (),
+        class_names=names,
         normalization=weights.normalization,
         about={"dataset": "digits", "parameters_sha256": weights.sha256},
     )

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
 from gluontricks import __version__, machine
+from gluontricks.allocator import can_keep_memory
 from gluontricks.cuda_libraries import cuda_build
 from gluontricks.data.fetch import listing
 from gluontricks.data.locations import data_folder
@@ -27,6 +30,7 @@ PYTHONS = ((3, 8), (3, 13))
 # and nothing can be compiled for another generation.
 GPU_CODE = "5.0, 6.0, 7.0, 8.0 and 8.6, without PTX"
 GPU_GENERATIONS = (5, 8)
+OLDEST_TORCH = (2, 4)
 LEAST_MEMORY = 2 * 2**30
 FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")
 OPTIONAL = (
@@ -72,6 +76,7 @@ def diagnose(out: str = "runs", data_dir: Optional[str] = None) -> List[Finding]
         Finding("gluontricks", __version__),
         python_finding(sys.version_info[:3]),
         mxnet,
+        torch_finding(_version("torch"), has_mxnet=module is not None),
         *_import_findings(module),
         scipy_finding(_version("scipy")),
         *_optional(),
@@ -80,7 +85,7 @@ def diagnose(out: str = "runs", data_dir: Optional[str] = None) -> List[Finding]
         _threads(),
         memory_finding(machine.free_memory()),
         allocator_finding(platform.libc_ver(), os.environ),
-        *gpu_findings(graphics, cuda_build()),
+        *gpu_findings(graphics, cuda_build(), torch=_version("torch")),
         *(data_finding(row) for row in listing(folder)),
         writable_finding("output folder", Path(out), "--out"),
         writable_finding("data folder", folder, "--data-dir", WARN),
@@ -120,6 +125,20 @@ def python_finding(version: Tuple[int, int, int]) -> Finding:
     return Finding("Python", value)
 
 
+def torch_finding(version: Optional[str], *, has_mxnet: bool) -> Finding:
+    """Return whether the second engine is there, and what it can do without MXNet."""
+    if version is None:
+        text = "not installed (optional: --engine torch; pip install 'gluontricks[torch]')"
+        return Finding("PyTorch", text)
+    numbers = tuple(int(n) for n in re.findall(r"\d+", version)[:2])
+    if numbers < OLDEST_TORCH:
+        oldest = ".".join(str(n) for n in OLDEST_TORCH)
+        return Finding("PyTorch", version, WARN, f"--engine torch needs {oldest} or newer")
+    if not has_mxnet:
+        return Finding("PyTorch", f"{version}: trains runs that were prepared where MXNet is")
+    return Finding("PyTorch", version)
+
+
 def scipy_finding(version: Optional[str]) -> Finding:
     """Return whether this SciPy fits: MXNet uses a module that SciPy 2 no longer has."""
     if version is None or int(version.split(".")[0]) >= 2:
@@ -152,29 +171,44 @@ def allocator_finding(libc: Tuple[str, str], environment: Mapping[str, str]) -> 
     given = sorted(tuned.intersection(environment))
     if given:
         return Finding("allocator", f"{name}, set by {', '.join(given)}")
-    return Finding("allocator", f"{name}, returns large blocks to the system (MXNet keeps its own)")
+    if can_keep_memory():
+        return Finding(
+            "allocator", f"{name}; the PyTorch engine has it keep freed memory (mallopt)"
+        )
+    return Finding(
+        "allocator", f"{name}, may return large blocks to the system, which slows PyTorch"
+    )
 
 
-def gpu_findings(graphics: Sequence[machine.Gpu], build: Optional[str]) -> List[Finding]:
-    """Return for each GPU whether MXNet has code for it, given the CUDA ``build`` or None."""
+def gpu_findings(
+    graphics: Sequence[machine.Gpu], build: Optional[str], *, torch: Optional[str] = None
+) -> List[Finding]:
+    """Return for each GPU whether an engine has code for it.
+
+    ``build`` is MXNet's CUDA build, ``torch`` PyTorch's version, or None.
+    """
     if not graphics:
-        return [Finding("GPU", "none found: MXNet runs on the CPU")]
-    return [_gpu(gpu, build) for gpu in graphics]
+        return [Finding("GPU", "none found: networks run on the CPU")]
+    return [_gpu(gpu, build, torch) for gpu in graphics]
 
 
-def _gpu(gpu: machine.Gpu, build: Optional[str]) -> Finding:
-    """Return whether MXNet can use ``gpu``."""
+def _gpu(gpu: machine.Gpu, build: Optional[str], torch: Optional[str]) -> Finding:
+    """Return whether MXNet, or else PyTorch, can use ``gpu``."""
     if gpu.capability is None:
         value = f"{gpu.name}, compute capability unknown; MXNet has code for {GPU_CODE}"
         return Finding("GPU", value, WARN, "run nvidia-smi and compare the capability")
     capability = ".".join(str(number) for number in gpu.capability)
     value = f"{gpu.name}, compute capability {capability}"
+    usable = torch is not None and "+cpu" not in torch
     if not GPU_GENERATIONS[0] <= gpu.capability[0] <= GPU_GENERATIONS[1]:
         value += f": MXNet has no code for it, only for {GPU_CODE}"
-        return Finding(
-            "GPU", value, WARN, "train on the CPU, or use a GPU of capability 5.x to 8.x"
-        )
+        if usable:
+            return Finding("GPU", f"{value}; use --engine torch")
+        remedy = "train on the CPU, or install PyTorch for CUDA and use --engine torch"
+        return Finding("GPU", value, WARN, remedy)
     if build is None:
+        if usable:
+            return Finding("GPU", f"{value}: this MXNet is a CPU build; use --engine torch")
         remedy = "to use it: pip uninstall -y mxnet, then pip install 'gluontricks[cu112]'"
         return Finding("GPU", f"{value}: this MXNet is a CPU build", WARN, remedy)
     return Finding("GPU", f"{value}: {build} has code for it")
@@ -220,7 +254,9 @@ def _mxnet() -> Tuple[Finding, Any]:
     try:
         from gluontricks.mxnet_shim import mx
     except GluontricksError as error:
-        return Finding("MXNet", error.cause, ERROR, error.remedy), None
+        # A machine with PyTorch alone is complete for runs that were prepared elsewhere.
+        status = WARN if _version("torch") and find_spec("mxnet") is None else ERROR
+        return Finding("MXNet", error.cause, status, error.remedy), None
     build = cuda_build()
     value = f"{mx.__version__} ({build or 'CPU build'})"
     if build and _version("mxnet"):
@@ -254,8 +290,7 @@ def _optional() -> List[Finding]:
         version = _version(package)
         missing = f"not installed (optional: {purpose}; pip install 'gluontricks[{extra}]')"
         findings.append(Finding(package, version or missing))
-    torch = _version("torch")
-    return [*findings, Finding("torch", torch)] if torch else findings
+    return findings
 
 
 def _cpu(processor: machine.Cpu) -> Finding:

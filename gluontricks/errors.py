@@ -64,6 +64,12 @@ class LockedError(GluontricksError):
     code = 75
 
 
+class WorkerError(GluontricksError):
+    """Another process of the same run has ended."""
+
+    code = 76
+
+
 class DivergedError(GluontricksError):
     """Training produced a number that is not finite."""
 

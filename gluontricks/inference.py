@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
@@ -13,10 +13,9 @@ from gluontricks.data import ImageSet, dataset_info
 from gluontricks.data.augment import normalise, parse_normalization
 from gluontricks.errors import DataError, IntegrityError, UsageError
 from gluontricks.files import sha256_file
+from gluontricks.learners import NetworkSpec, engine_module, installed_engine
 from gluontricks.metrics import evaluate_logits
-from gluontricks.models import canonical_name, get_model, input_size
-from gluontricks.models.weights import load_parameters
-from gluontricks.mxnet_shim import mx
+from gluontricks.models import input_size
 from gluontricks.pipeline import Statistics, in_batches
 
 CONFIG_FILE = "config.json"
@@ -29,70 +28,63 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".ti
 MOST_PIXELS = 1 << 26
 
 
-def predict_logits(
-    net: Any, images: np.ndarray, *, normalization: Statistics, batch_size: int = 256
-) -> np.ndarray:
-    """Return the logits (N, classes) of uint8 images (N, H, W, 3)."""
-    net.hybridize(static_alloc=True, static_shape=True)
-    return in_batches(
-        lambda part: net(mx.nd.array(normalise(part, *normalization))).asnumpy(),
-        images,
-        min(batch_size, len(images)),
-    )
-
-
 def evaluate(
-    model: str,
-    parameters: Any,
+    network: NetworkSpec,
     data: ImageSet,
     *,
-    classes: Optional[int] = None,
     normalization: Optional[Statistics] = None,
     batch_size: int = 256,
-    name: Optional[str] = None,
+    engine: Optional[str] = None,
 ) -> Dict[str, Any]:
     """Return ``top1``, ``top5`` (percent), ``nll`` (nats) and ``n``, every image counted once.
 
     Parameters
     ----------
-    model : str
-        Name of the network.
-    parameters : path or mapping
-        As :func:`gluontricks.models.weights.load_parameters` takes them.
+    network : NetworkSpec
     data : ImageSet
-    classes : int, optional
-        Outputs of the network; the data set's own if not given.
     normalization : (mean, std), optional
         The data set's own if not given.
-    name : str, optional
-        What errors call the parameters: where they come from.
+    batch_size : int
+    engine : str, optional
+        MXNet, or PyTorch where MXNet is not installed, if not given.
     """
     info = dataset_info(data.name)
-    if input_size(model) != info.image_size:
+    if input_size(network.model) != info.image_size:
         raise UsageError(
-            f"'{model}' takes images of {input_size(model)} pixels, {data.name} has "
-            f"{info.image_size}",
+            f"'{network.model}' takes images of {input_size(network.model)} pixels, {data.name} "
+            f"has {info.image_size}",
             "choose another model or data set",
         )
-    net = get_model(canonical_name(model), classes=classes or info.classes)
-    load_parameters(net, parameters, name=name)
-    own = parse_normalization("dataset", data.name)
-    logits = predict_logits(
-        net, data.images, normalization=normalization or own, batch_size=batch_size
+    logits_of = engine_module(engine or installed_engine()).load_network(network)
+    mean, std = normalization or parse_normalization("dataset", data.name)
+    logits = in_batches(
+        lambda part: logits_of(normalise(part, mean, std)),
+        data.images,
+        min(batch_size, len(data.images)),
     )
     return evaluate_logits(logits, data.labels)
 
 
 class Exported(NamedTuple):
-    """A model read from a folder that ``gluontricks export`` wrote."""
+    """A model read from a folder that ``gluontricks export`` wrote.
 
-    block: Any
+    ``predict`` takes uint8 images (N, H, W, 3) and returns probabilities (N, classes).
+    """
+
+    predict: Callable[[np.ndarray], np.ndarray]
     config: Dict[str, Any]
     labels: List[str]
 
 
-def load_inference(folder: Path) -> Exported:
+def load_inference(folder: Path, *, engine: Optional[str] = None, device: str = "cpu") -> Exported:
     """Return an exported model, its files compared with their hashes.
+
+    Parameters
+    ----------
+    folder : Path
+    engine : str, optional
+        MXNet, or PyTorch where MXNet is not installed, if not given.
+    device : str
 
     Raises
     ------
@@ -112,14 +104,9 @@ def load_inference(folder: Path) -> Exported:
             f"'{folder / CONFIG_FILE}' is none of this version ({error})", "export the run again"
         ) from error
     labels = (folder / LABELS_FILE).read_text(encoding="utf-8").split("\n")[:-1]
-    return Exported(import_block(folder / SYMBOL_FILE, folder / PARAMS_FILE), config, labels)
-
-
-def import_block(symbol: Path, params: Path) -> Any:
-    """Return the graph in ``symbol`` with the parameters in ``params``."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return mx.gluon.SymbolBlock.imports(str(symbol), ["data"], str(params))
+    module = engine_module(engine or installed_engine())
+    predict = module.load_export(folder / SYMBOL_FILE, folder / PARAMS_FILE, device)
+    return Exported(predict, config, labels)
 
 
 def check_sums(folder: Path) -> None:
@@ -223,9 +210,7 @@ def predict_files(
     for start in range(0, len(files), batch_size):
         read = [readable(path, size) for path in files[start : start + batch_size]]
         images = [image for image, _ in read if image is not None]
-        scores = iter(
-            model.block(mx.nd.array(np.stack(images), dtype="uint8")).asnumpy() if images else []
-        )
+        scores = iter(model.predict(np.stack(images)) if images else [])
         for path, (image, reason) in zip(files[start:], read):
             if image is None:
                 results.append(Prediction(str(path), error=reason))

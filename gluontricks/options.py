@@ -18,6 +18,8 @@ class RunOptions:
     quiet: bool = False
     engine: str = "mxnet"
     device: str = "cpu"
+    compile: bool = False
+    deterministic: bool = False
     threads: Optional[int] = None
     log_interval: int = 50
     teacher_params: Optional[Path] = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Mapping, Optional, Tuple
 
 import numpy as np
@@ -95,6 +95,27 @@ class Pipeline:
     def plain(self, images: Any) -> Any:
         """Return images as the network sees them in evaluation: normalised only."""
         return normalise(images, self.mean, self.std)
+
+
+def restrict(batch: Batch, places: slice) -> Batch:
+    """Return the part of a batch that makes its images at ``places``, partners included.
+
+    Partners are drawn over the whole batch, so a part may need more images than it gives.
+    """
+    rows = np.arange(len(batch.labels))[places]
+    plans = []
+    for plan in reversed(batch.plans):
+        wanted = plan.sources[:, rows]
+        rows, inverse = np.unique(wanted, return_inverse=True)
+        plans.append(replace(plan, sources=inverse.reshape(wanted.shape)))
+    return replace(
+        batch,
+        labels=batch.labels[rows],
+        indices=None if batch.indices is None else batch.indices[rows],
+        images=None if batch.images is None else batch.images[rows],
+        augment={name: values[rows] for name, values in batch.augment.items()},
+        plans=tuple(reversed(plans)),
+    )
 
 
 def renormalisation(student: Statistics, teacher: Statistics) -> Optional[Statistics]:

@@ -14,8 +14,8 @@ from gluontricks.builders import Data, Plan
 from gluontricks.data import dataset_info
 from gluontricks.engine import Training
 from gluontricks.files import sha256_bytes, write_atomic
-from gluontricks.history import is_bitwise
-from gluontricks.learners import engine_module
+from gluontricks.history import engines_of, is_bitwise
+from gluontricks.learners import Learner, engine_module
 from gluontricks.machine import peak_memory
 from gluontricks.metrics import calibration_error, confidences, evaluate_logits
 from gluontricks.options import RunOptions
@@ -57,7 +57,7 @@ def record_run(start: Start, training: Training, status: str, reason: Optional[s
         recipe,
         run_facts(start, status, reason),
         data=data_facts(recipe, start.data),
-        model=model_facts(start, training.draws.size[0]),
+        model=model_facts(start, training.learner),
         metrics=pick(metrics),
         epochs=curve(epochs),
         budget=budget(start, training, epochs),
@@ -73,7 +73,7 @@ def run_facts(start: Start, status: str, reason: Optional[str]) -> RunFacts:
         status=status,
         started=history[0]["started"],
         ended=utc_now(),
-        engine=options.engine,
+        engine=engines_of(history),
         device=options.device.partition(":")[0],
         reason=reason,
         resumes=len(history) - 1,
@@ -103,11 +103,10 @@ def final_metrics(training: Training, data: Data) -> Dict[str, Any]:
     }
 
 
-def model_facts(start: Start, size: int) -> Dict[str, Any]:
+def model_facts(start: Start, learner: Learner) -> Dict[str, Any]:
     """Return what the record says of the network and its teacher."""
     recipe, weights = start.plan.recipe, start.plan.teacher
-    module = engine_module(start.options.engine)
-    summary = module.summary_of(recipe.model, recipe.classes or 0, size)
+    summary = engine_module(start.options.engine).summary_of(learner.spec)
     teacher = weights and {
         "name": recipe.teacher,
         "sha256": weights.sha256,

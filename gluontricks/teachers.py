@@ -22,7 +22,8 @@ class Weights(NamedTuple):
     """Parameters from somewhere, and what is known about them.
 
     ``class_names`` and ``normalization`` are None, and ``model`` is, where a bare file does not
-    say; ``sha256`` is a hash of the parameters, whatever file they came in.
+    say; ``sha256`` is a hash of the parameters, whatever file they came in. ``about`` is what
+    their run's directory says.
     """
 
     parameters: Dict[str, np.ndarray]
@@ -32,6 +33,7 @@ class Weights(NamedTuple):
     class_names: Optional[Tuple[str, ...]] = None
     normalization: Optional[Statistics] = None
     fingerprint: Optional[str] = None
+    about: Optional[Dict[str, Any]] = None
 
 
 def parameters_hash(parameters: Dict[str, np.ndarray]) -> str:
@@ -79,6 +81,7 @@ def describe(weights: Weights, about: Dict[str, Any]) -> Weights:
         class_names=tuple(about["class_names"]),
         normalization=parse_normalization(recipe.normalization, recipe.dataset),
         fingerprint=about["fingerprint"],
+        about=about,
     )
 
 

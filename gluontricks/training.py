@@ -14,11 +14,12 @@ from gluontricks.builders import Data, Plan
 from gluontricks.draws import Draws
 from gluontricks.engine import Training, fit
 from gluontricks.errors import DivergedError, GluontricksError, IntegrityError, UsageError
+from gluontricks.graphs import read_graphs
 from gluontricks.history import note_start
 from gluontricks.learners import Learner, LearnerSpec, engine_module
-from gluontricks.machine import free_memory
 from gluontricks.options import RunOptions
 from gluontricks.pipeline import Batch
+from gluontricks.processes import processes
 from gluontricks.recipes.resolve import resolve
 from gluontricks.recipes.spec import Recipe
 from gluontricks.recording import Start, record_run
@@ -32,6 +33,7 @@ from gluontricks.rundir import (
     read_text,
     set_aside,
 )
+from gluontricks.signals import Interruption
 from gluontricks.teachers import NoTeacherError
 from gluontricks.threads import set_threads
 
@@ -45,7 +47,7 @@ class Result:
     Attributes
     ----------
     status : str
-        ``completed``, ``stopped`` or ``dry-run``.
+        ``completed``, ``stopped`` or ``dry-run``; ``followed`` for a process that another led.
     folder : Path
         The run's directory.
     step : int
@@ -85,12 +87,37 @@ def train(recipe: Recipe, options: Optional[RunOptions] = None) -> Result:
         With a cause and a remedy; everything written before is kept.
     """
     options = options or RunOptions()
+    if processes().count == 1:
+        return train_alone(recipe, options)
+    team = engine_module(options.engine).join()
+    if processes().rank:
+        return follow(recipe, options, team)
+    try:
+        return train_alone(recipe, options)
+    finally:
+        team.end()
+
+
+def follow(recipe: Recipe, options: RunOptions, team: Any) -> Result:
+    """Do the part of a process that another one leads: no file is this one's to write."""
+    set_threads(options.threads)
+    with Interruption():
+        # A signal reaches all processes; the leader decides where the run stops.
+        if team.called():
+            plan = builders.make_plan(recipe, options, lambda _: None)
+            prepared = prepare(plan, options)
+            team.follow(prepared.learner, prepared.draws)
+    return Result("followed", builders.RUNS, 0, {})
+
+
+def train_alone(recipe: Recipe, options: RunOptions) -> Result:
+    """Train in this process, or lead those that follow it."""
     threads = set_threads(options.threads)
     notices: List[str] = []
     try:
         plan = builders.make_plan(recipe, options, notices.append)
     except NoTeacherError as error:
-        raise NoTeacherError(error.cause, how_to_train(resolve(recipe), options)) from error
+        raise missing_teacher(error, recipe, options) from error
     if options.dry_run:
         return dry_run(plan, options, notices)
     if not options.resume:
@@ -102,9 +129,23 @@ def train(recipe: Recipe, options: Optional[RunOptions] = None) -> Result:
         if completed(plan.folder):
             return finished(plan.folder)
         prepared = prepared or prepare(plan, options)
-        history = note_start(plan.folder, engine=options.engine, threads=threads)
+        history = note_start(
+            plan.folder, engine=options.engine, device=options.device, threads=threads
+        )
         start = Start(plan, options, threads, prepared.data, history)
         return go(start, prepared, folder, notices)
+
+
+def missing_teacher(error: NoTeacherError, recipe: Recipe, options: RunOptions) -> NoTeacherError:
+    """Return the error with what to do: name the teacher of a prepared run, or train one."""
+    noted = builders.noted_teacher(options.out)
+    if noted is None:
+        return NoTeacherError(error.cause, how_to_train(resolve(recipe), options))
+    return NoTeacherError(
+        f"the teacher '{recipe.teacher}' of the run in '{options.out}' is not here "
+        f"(its parameters' hash is {noted[:12]})",
+        "name its file with --teacher-params, or 'gluontricks prepare' with --with-teacher",
+    )
 
 
 def completed(folder: Path) -> bool:
@@ -198,7 +239,7 @@ def make_learner(spec: LearnerSpec, engine: str) -> Learner:
         If it does not; the largest batch that fits is named.
     """
     module = engine_module(engine)
-    needed, free = module.memory_needed(spec), free_memory()
+    needed, free = module.memory_needed(spec), module.free_memory(spec)
     if needed > free:
         fits = module.fitting_batch(spec, free)
         remedy = (
@@ -223,7 +264,8 @@ def prepare(plan: Plan, options: RunOptions) -> Prepared:
         recipe,
         builders.make_teacher(plan, data, options),
         image_size=draws.size[0],
-        device=options.device,
+        options=options,
+        graphs=read_graphs(plan.folder),
     )
     learner = make_learner(spec, options.engine)
     if plan.teacher:

@@ -13,39 +13,52 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "gluontricks"
 
 # These may be imported from everywhere.
-FREE = {"gluontricks", "errors", "files", "streams", "arrays", "threads", "machine", "options"}
+FREE = {
+    "gluontricks", "errors", "files", "streams", "arrays", "threads", "machine", "options",
+    "processes", "allocator",
+}  # fmt: skip
 
 # Module or package -> what else of the package it may import. The loop (engine) knows learners
 # as a protocol only; nothing below it knows a framework; nothing knows the command line.
 ALLOWED = {
     "advice": {"builders", "data", "learners", "recipes"},
     "builders": {
-        "data", "draws", "learners", "models", "pipeline", "recipes", "rundir", "schedules",
-        "teacher_cache", "teachers",
+        "data", "draws", "graphs", "learners", "models", "pipeline", "recipes", "rundir",
+        "schedules", "teacher_cache", "teachers",
     },
     "checkpoints": set(),
     "cli": {
-        "data", "demo", "doctor", "export", "inference", "mixing", "models", "preview",
-        "recipes", "results", "rundir", "summary", "teachers", "training",
+        "crosscheck", "data", "demo", "doctor", "export", "graphs", "history", "inference",
+        "learners", "mixing", "models", "prepare", "preview", "recipes", "results",
+        "rundir", "summary", "teachers", "training",
+    },
+    "crosscheck": {
+        "builders", "data", "learners", "mixing", "models", "pipeline", "recipes", "teachers",
     },
     "cuda_libraries": set(),
     "data": set(),
     "demo": {
-        "data", "export", "inference", "preview", "recipes", "results", "rundir", "teachers",
-        "training",
+        "data", "export", "inference", "learners", "preview", "recipes", "results", "rundir",
+        "teachers", "training",
     },
     "doctor": {"cuda_libraries", "data", "mxnet_shim"},
     "draws": {"data", "mixing", "pipeline"},
     "engine": {
         "checkpoints", "data", "draws", "learners", "metrics", "reporting", "rundir", "signals",
     },
-    "export": {"inference", "models", "mxnet_shim", "params_file", "pipeline"},
+    "export": {"inference", "learners", "models", "pipeline"},
+    "graphs": set(),
     "history": {"results", "rundir"},
-    "inference": {"data", "metrics", "models", "mxnet_shim", "pipeline"},
+    "inference": {"data", "learners", "metrics", "models", "pipeline"},
     "initializers": set(),
-    "learners": {"pipeline"},
+    "learners": {"graphs", "pipeline"},
     "learners.mxnet": {
-        "learners", "losses", "models", "mxnet_shim", "pipeline", "scaling", "summary",
+        "learners", "models", "mxnet_shim", "params_file", "pipeline", "scaling", "summary",
+        "tracing",
+    },
+    "learners.torch": {
+        "data", "graphs", "initializers", "learners", "models", "params_file", "pipeline",
+        "scaling", "tracing",
     },
     "losses": {"mxnet_shim"},
     "metrics": set(),
@@ -55,6 +68,10 @@ ALLOWED = {
     "mxnet_shim": {"cuda_libraries", "mxnet_patches"},
     "params_file": set(),
     "pipeline": {"data", "mixing", "targets"},
+    "prepare": {
+        "advice", "builders", "checkpoints", "data", "graphs", "recipes", "rundir", "teachers",
+        "tracing",
+    },
     "preview": {"builders", "data", "mixing", "pipeline", "recipes"},
     "recipes": {"data", "mixing", "models"},
     "recording": {
@@ -69,16 +86,17 @@ ALLOWED = {
     "signals": set(),
     "summary": {"mxnet_shim"},
     "targets": set(),
+    "tracing": {"graphs", "learners", "losses", "models", "mxnet_shim", "pipeline", "summary"},
     "teacher_cache": {"pipeline", "recipes"},
     "teachers": {"checkpoints", "data", "params_file", "pipeline", "recipes", "rundir"},
     "training": {
-        "advice", "builders", "draws", "engine", "history", "learners", "pipeline", "recipes",
-        "recording", "reporting", "rundir", "teachers",
+        "advice", "builders", "draws", "engine", "graphs", "history", "learners", "pipeline",
+        "recipes", "recording", "reporting", "rundir", "signals", "teachers",
     },
 }  # fmt: skip
 
 # The only ones that compute with MXNet, or look whether it is there.
-WITH_MXNET = {"doctor", "export", "inference", "learners.mxnet", "losses", "models", "summary"}
+WITH_MXNET = {"doctor", "learners.mxnet", "losses", "models", "summary", "tracing"}
 
 
 def module_of(path):
@@ -94,8 +112,8 @@ def part_of(module):
     names = module.split(".")[1:]
     if not names:
         return "gluontricks"
-    if names[:2] == ["learners", "mxnet"]:
-        return "learners.mxnet"
+    if names[:1] == ["learners"] and names[1:2] in (["mxnet"], ["torch"]):
+        return ".".join(names[:2])
     return names[0]
 
 
@@ -156,20 +174,22 @@ def test_only_these_import_mxnet_and_only_through_its_one_door():
 
 
 def test_nothing_imports_what_tests_compare_with_and_one_module_reads_pickles():
-    assert importers("gluoncv", "torch") == set()
+    assert importers("gluoncv") == set()
+    assert {part_of(m) for m in importers("torch")} == {"learners.torch"}
     assert importers("pickle", "dill", "joblib") == {"gluontricks.data.pickles"}
 
 
 def test_an_engine_is_known_by_its_name_only():
-    users = {part_of(m) for m in MODULES if "learners.mxnet" in own(EDGES[m])}
-    assert users == {"learners.mxnet"}
+    for engine in ("learners.mxnet", "learners.torch"):
+        assert {part_of(m) for m in MODULES if engine in own(EDGES[m])} == {engine}
 
 
 WITHOUT_MXNET = (
     "recipes", "recipes.resolve", "data", "data.augment", "draws", "schedules", "mixing",
     "targets", "pipeline", "metrics", "checkpoints", "rundir", "teachers", "teacher_cache",
     "results.records", "results.registry", "results.tables", "builders", "engine", "learners",
-    "training", "cli", "models.names", "params_file", "initializers", "reporting",
+    "training", "cli", "models.names", "params_file", "initializers", "reporting", "graphs",
+    "models.matching", "inference", "export", "learners.optimizers",
 )  # fmt: skip
 LOADED = """
 import importlib, sys

@@ -94,6 +94,41 @@ def test_mxnet_has_no_code_for_older_and_newer_gpus(capability, build):
     assert "no code for it" in finding.value
 
 
+@pytest.mark.parametrize(
+    ("torch", "status", "words"),
+    [
+        ("2.13.0", "ok", "use --engine torch"),
+        ("2.13.0+cpu", "warn", "no code for it"),
+        (None, "warn", "no code for it"),
+    ],
+)
+def test_a_gpu_that_mxnet_cannot_use_is_pytorchs(torch, status, words):
+    (finding,) = doctor.gpu_findings([Gpu("H100", (9, 0), 80000)], None, torch=torch)
+    assert finding.status == status
+    assert words in finding.value
+    assert status == "ok" or "--engine torch" in finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("version", "has_mxnet", "status", "words"),
+    [
+        (None, True, "ok", "gluontricks[torch]"),
+        ("2.13.0+cpu", True, "ok", "2.13.0+cpu"),
+        ("2.13.0+cpu", False, "ok", "prepared where MXNet is"),
+        ("2.3.1", True, "warn", "2.3.1"),
+    ],
+)
+def test_pytorch_is_reported_with_what_it_can_do(version, has_mxnet, status, words):
+    finding = doctor.torch_finding(version, has_mxnet=has_mxnet)
+    assert (finding.status, words in finding.value) == (status, True)
+
+
+def test_the_allocator_is_shown_as_the_pytorch_engine_will_set_it(monkeypatch):
+    assert "keep freed memory" in doctor.allocator_finding(("glibc", "2.36"), {}).value
+    monkeypatch.setattr(doctor, "can_keep_memory", lambda: False)
+    assert "slows PyTorch" in doctor.allocator_finding(("musl", ""), {}).value
+
+
 def test_a_gpu_of_unknown_capability_is_reported():
     assert doctor.gpu_findings([Gpu("a GPU", None, 0)], None)[0].status == "warn"
 
@@ -139,6 +174,9 @@ def test_without_mxnet_the_rest_is_still_diagnosed(monkeypatch, tmp_path):
     found = doctor.diagnose(out=str(tmp_path))
     assert doctor.worst(found) == "error"
     assert named(found, "MXNet").remedy == "run `make install`"
+    monkeypatch.setattr(doctor, "find_spec", lambda _: None)
+    monkeypatch.setattr(doctor, "_version", lambda package: "2.13.0" if package == "torch" else "1")
+    assert named(doctor.diagnose(out=str(tmp_path)), "MXNet").status == "warn"
     assert named(found, "data digits").status == "ok"
 
 

@@ -14,11 +14,13 @@ from gluontricks.errors import DiskError, GluontricksError, one_line, unknown
 
 COMMANDS = {
     "train": "train a recipe, or go on with a run that was stopped",
+    "prepare": "write a run's directory for machines without MXNet",
     "evaluate": "accuracy of a run or of a file of parameters",
     "predict": "classify images with an exported model",
     "export": "write a trained network with its preprocessing",
     "preview": "write the exact batch a run would see as a picture",
     "summary": "parameters and multiply-adds of a network",
+    "crosscheck": "run both engines in float64 and tell how far they are apart",
     "recipes": "list the recipes, or show one",
     "data": "list, fetch or verify data sets",
     "results": "add runs to the registry, verify it, write the tables",

@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 from typing import Any, Dict
 
-from gluontricks.cli.parser import add_json, print_json, put
+from gluontricks.cli.parser import add_engine, add_json, print_json, put
 from gluontricks.errors import UsageError
 
 
@@ -27,14 +27,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", choices=("test", "train"), default="test")
     parser.add_argument("--data-dir", type=Path, help="folder of the data sets")
     parser.add_argument("--batch-size", type=int, default=256)
+    add_engine(parser)
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate and print."""
-    from gluontricks.data import load_split
+    from gluontricks.data import dataset_info, load_split
     from gluontricks.data.augment import parse_normalization
+    from gluontricks.graphs import read_graphs
     from gluontricks.inference import evaluate
+    from gluontricks.learners import NetworkSpec
+    from gluontricks.models import canonical_name
     from gluontricks.teachers import head, read_weights
 
     source = args.run or args.params
@@ -58,14 +62,20 @@ def run(args: argparse.Namespace) -> int:
         normalization = parse_normalization(args.normalization, dataset)
     classes = args.classes or (head(weights.parameters).shape[0] if weights.model else None)
     data = load_split(dataset, args.split, data_dir=args.data_dir)
+    network = NetworkSpec(
+        model=canonical_name(model),
+        classes=classes or dataset_info(dataset).classes,
+        parameters=weights.parameters,
+        name=weights.source,
+        device=args.device,
+        graphs=read_graphs(folder_of(source)),
+    )
     result = evaluate(
-        model,
-        weights.parameters,
+        network,
         data,
-        classes=classes,
         normalization=normalization,
         batch_size=args.batch_size,
-        name=weights.source,
+        engine=args.engine,
     )
     if args.json:
         print_json(result)
@@ -81,5 +91,10 @@ def known_of(source: Path) -> Dict[str, Any]:
     """Return the recipe of the run that a path belongs to, {} where it is none."""
     from gluontricks.rundir import read_run
 
-    about = read_run(source if source.is_dir() else source.parent)
+    about = read_run(folder_of(source))
     return about["recipe"] if about else {}
+
+
+def folder_of(source: Path) -> Path:
+    """Return the directory of the run that a path belongs to, if it belongs to one."""
+    return source if source.is_dir() else source.parent

@@ -19,12 +19,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="a run's directory")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument("--best", action="store_true", help="the best epoch, not the last")
+    parser.add_argument(
+        "--engine", metavar="{mxnet,torch}", help="default: mxnet, or torch where it is missing"
+    )
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Export and prove it."""
     from gluontricks.export import export_inference
+    from gluontricks.graphs import read_graphs
+    from gluontricks.learners import NetworkSpec
     from gluontricks.rundir import read_run
     from gluontricks.teachers import read_weights
 
@@ -43,11 +48,14 @@ def run(args: argparse.Namespace) -> int:
     weights = read_weights(source)
     assert weights.model is not None
     assert weights.normalization is not None
+    names = weights.class_names or ()
+    network = NetworkSpec(
+        weights.model, len(names), weights.parameters, graphs=read_graphs(args.run)
+    )
     config = export_inference(
-        weights.parameters,
+        network,
         args.out,
-        model=weights.model,
-        class_names=weights.class_names or (),
+        class_names=names,
         normalization=weights.normalization,
         about={
             "dataset": about["recipe"]["dataset"],
@@ -55,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
             "fingerprint": about["fingerprint"],
             "parameters_sha256": weights.sha256,
         },
+        engine=args.engine,
     )
     if args.json:
         print_json({"out": str(args.out), **config})

@@ -43,6 +43,14 @@ class Parser(argparse.ArgumentParser):
         return super().parse_args(args, namespace)
 
 
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    """Add ``--engine`` and ``--device`` for work that either engine does alike."""
+    parser.add_argument(
+        "--engine", metavar="{mxnet,torch}", help="default: mxnet, or torch where it is missing"
+    )
+    parser.add_argument("--device", default="cpu", help="cpu (default), or cuda[:N]")
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add ``--json``."""
     parser.add_argument(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gluontricks.cli.parser import add_json, print_json, put
+from gluontricks.cli.parser import add_engine, add_json, print_json, put
 from gluontricks.errors import DataError, UsageError
 
 
@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", nargs="+", type=Path, help="image files or folders")
     parser.add_argument("--topk", type=int, default=5, help="classes to name")
     parser.add_argument("--batch-size", type=int, default=64)
+    add_engine(parser)
     add_json(parser)
 
 
@@ -30,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError(
                 f"--{name.replace('_', '-')} is {getattr(args, name)}", "it must be at least 1"
             )
-    model = load_inference(args.model)
+    model = load_inference(args.model, engine=args.engine, device=args.device)
     results = predict_files(
         model, image_files(args.images), topk=args.topk, batch_size=args.batch_size
     )

@@ -3,7 +3,10 @@
     gluontricks train --mixup-type stitch-vertical --teacher resnext29_16x64d
     gluontricks train --recipe stitch-III-baseline --seed 1
 
-The same command again goes on where the run stopped; a finished run says so.
+    gluontricks train DIR
+
+The same command again goes on where the run stopped; a finished run says so. With a directory
+the run in it goes on, or a prepared one begins, on the engine it had.
 """
 
 from __future__ import annotations
@@ -11,17 +14,24 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, List, Optional
 
 from gluontricks.cli.config import config_text
 from gluontricks.cli.flags import add_option_flags, add_recipe_flags, typed_options, typed_recipe
 from gluontricks.cli.parser import Parser, add_json, print_json, put
+from gluontricks.errors import UsageError
+from gluontricks.graphs import FILE as GRAPHS_FILE
+from gluontricks.history import read_history
+from gluontricks.options import RunOptions
 from gluontricks.recipes import DEFAULT
 from gluontricks.recipes.spec import Recipe
+from gluontricks.rundir import read_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of the recipe, of the run, and of this command."""
+    parser.add_argument("folder", nargs="?", metavar="DIR", type=Path, help="a run's directory")
     add_recipe_flags(parser)
     add_option_flags(parser)
     parser.add_argument(
@@ -32,7 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, default: Recipe = DEFAULT) -> int:
     """Train, and tell where the results are."""
-    recipe = typed_recipe(args, default)
+    base = default if args.folder is None else recipe_in(args)
+    recipe = typed_recipe(args, base)
     options = replace(typed_options(args), command=tuple(sys.argv))
     if args.print_config:
         from gluontricks.recipes.resolve import resolve
@@ -45,6 +56,8 @@ def run(args: argparse.Namespace, default: Recipe = DEFAULT) -> int:
     if args.json:
         options = replace(options, quiet=True)
     result = train(recipe, options)
+    if result.status == "followed":
+        return result.exit_code
     if args.json:
         print_json(
             {
@@ -58,6 +71,36 @@ def run(args: argparse.Namespace, default: Recipe = DEFAULT) -> int:
         for line in closing_lines(result):
             put(line)
     return result.exit_code
+
+
+def recipe_in(args: argparse.Namespace) -> Recipe:
+    """Return the recipe of the run in a directory, which becomes the run's with its engine.
+
+    Raises
+    ------
+    UsageError
+        If there is none, or ``--out`` names another.
+    """
+    about = read_run(args.folder)
+    if about is None:
+        raise UsageError(
+            f"'{args.folder}' is no run's directory",
+            "give one that 'gluontricks prepare' or 'train' wrote",
+        )
+    if "out" in vars(args):
+        raise UsageError(f"'{args.folder}' and --out are both given", "leave one out")
+    args.out = args.folder
+    if "engine" not in vars(args):
+        args.engine = engine_in(args.folder)
+    return Recipe.from_dict(about["recipe"])
+
+
+def engine_in(folder: Path) -> str:
+    """Return the engine that a run had last, or that it was prepared for."""
+    starts = read_history(folder)
+    if starts:
+        return starts[-1]["setting"]["engine"]
+    return "torch" if (folder / GRAPHS_FILE).exists() else RunOptions.engine
 
 
 def closing_lines(result: Any) -> List[str]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, Dict, Mapping, NamedTuple, Optional, Protocol, Sequence, Tuple
 
 import numpy as np
 
-from gluontricks.errors import unknown
+from gluontricks.errors import IntegrityError, UsageError, unknown
+from gluontricks.graphs import RunGraphs
 from gluontricks.pipeline import Batch, Pipeline, Statistics
 
-ENGINES = {"mxnet": "gluontricks.learners.mxnet"}
+ENGINES = {"mxnet": "gluontricks.learners.mxnet", "torch": "gluontricks.learners.torch"}
 
 # Slots of each optimizer's state per parameter, in checkpoints of every engine.
 SLOTS: Dict[str, Tuple[str, ...]] = {
@@ -65,7 +67,20 @@ class TeacherSpec:
 
 @dataclass(frozen=True)
 class LearnerSpec:
-    """What a learner is made of, in plain values."""
+    """What a learner is made of, in plain values.
+
+    Attributes
+    ----------
+    dtype : str
+        A recipe's, or ``float64``, in which engines are compared.
+    graphs : RunGraphs, optional
+        Of a run that was prepared for a machine without MXNet.
+    compile, deterministic : bool
+        For engines that can.
+    shards : int
+        Parts of every batch that pass through the network one after the other, or on several
+        devices at once; batch norm sees one at a time.
+    """
 
     model: str
     classes: int
@@ -81,10 +96,53 @@ class LearnerSpec:
     pipeline: Pipeline
     teacher: Optional[TeacherSpec] = None
     device: str = "cpu"
+    graphs: Optional[RunGraphs] = None
+    compile: bool = False
+    deterministic: bool = False
+    shards: int = 1
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """A trained network outside training.
+
+    Attributes
+    ----------
+    model : str
+    classes : int
+    parameters : path or mapping
+        As :func:`gluontricks.models.matching.fitting_values` takes them.
+    name : str, optional
+        What errors call the parameters: where they come from.
+    device : str
+    graphs : RunGraphs, optional
+        Of the prepared run that the parameters are from.
+    """
+
+    model: str
+    classes: int
+    parameters: Any
+    name: Optional[str] = None
+    device: str = "cpu"
+    graphs: Optional[RunGraphs] = None
+
+
+class Exportable(NamedTuple):
+    """The two files of an exported model, and what it must predict for some images.
+
+    ``others`` are the predictions of the same network computed otherwise, by a name each.
+    """
+
+    symbol: str
+    params: bytes
+    expected: np.ndarray
+    others: Dict[str, np.ndarray]
 
 
 class Learner(Protocol):
     """A network, its loss (a teacher inside it) and its optimizer, on one framework."""
+
+    spec: LearnerSpec
 
     def attach(self, images: np.ndarray, labels: np.ndarray) -> None:
         """Take the training set, uint8 (M, H, W, 3) and int64 (M,), that batches index."""
@@ -109,6 +167,10 @@ class Learner(Protocol):
         """Return the logits (N, classes) of uint8 images (N, H, W, 3), not augmented."""
         ...
 
+    def gradients(self) -> Dict[str, np.ndarray]:
+        """Return the gradients of the last update, summed over its images, by path."""
+        ...
+
     def state(self) -> LearnerState:
         """Return a copy of everything an update depends on."""
         ...
@@ -118,17 +180,43 @@ class Learner(Protocol):
         ...
 
 
+def check_shapes(own: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Raise IntegrityError unless a checkpoint's arrays are those of this learner."""
+    here = {key: tuple(value.shape) for key, value in own.items()}
+    there = {key: tuple(value.shape) for key, value in given.items()}
+    odd = sorted(key for key in {**here, **there} if here.get(key) != there.get(key))
+    if odd:
+        raise IntegrityError(
+            f"the checkpoint is of another network or optimizer: '{odd[0]}' has shape "
+            f"{there.get(odd[0], 'none')}, here {here.get(odd[0], 'none')}",
+            "it belongs to another run: choose another --out",
+        )
+
+
 def engine_module(engine: str) -> Any:
     """Return the module of an engine.
 
-    It offers ``make_learner(spec)``, ``memory_needed(spec)`` and ``fitting_batch(spec, free)`` in
-    bytes, and ``summary_of(model, classes, size)``.
+    It offers ``make_learner(spec)``, and ``join()`` for the processes of one run; of a
+    learner's costs ``memory_needed(spec)``,
+    ``fitting_batch(spec, free)``, ``free_memory(spec)`` in bytes, and ``summary_of(spec)``;
+    for prediction ``load_network(spec)``, ``load_export(symbol, params, device)`` and
+    ``exportable(spec, normalization, images)``.
 
     Raises
     ------
     UsageError
-        If there is no such engine.
+        If there is no such engine, or what it needs is not installed.
     """
     if engine not in ENGINES:
         raise unknown("engine", engine, ENGINES)
+    if engine == "torch" and find_spec("torch") is None:
+        raise UsageError(
+            "--engine torch needs PyTorch, which is not installed",
+            "pip install 'gluontricks[torch]', or use --engine mxnet",
+        )
     return import_module(ENGINES[engine])
+
+
+def installed_engine() -> str:
+    """Return the engine for work that either does alike: MXNet, or PyTorch where there is none."""
+    return "mxnet" if find_spec("mxnet") or not find_spec("torch") else "torch"

@@ -3,7 +3,7 @@
 import pytest
 from running import command
 
-from gluontricks import cli
+from gluontricks import cli, machine
 from gluontricks.cli import COMMANDS
 from gluontricks.cli import recipes as recipes_command
 
@@ -96,10 +96,8 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_written(
 
 
 def test_more_memory_than_there_is_names_the_batch_that_fits(tmp_path, monkeypatch):
-    from gluontricks import training
-
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(training, "free_memory", lambda: 900 * 2**20)
+    monkeypatch.setattr(machine, "free_memory", lambda: 900 * 2**20)
     done = command("train", "--dataset", "digits", "--model", "resnet56_v1", "--batch-size", "1024")
     assert_told(done, 2, "--batch-size 1024 needs about", "or less")
     assert list(tmp_path.iterdir()) == []

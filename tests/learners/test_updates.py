@@ -4,12 +4,8 @@ import numpy as np
 import pytest
 
 from gluontricks.learners import SLOTS
-from gluontricks.learners.mxnet.updates import (
-    UPDATES,
-    Setting,
-    nadam_momentum,
-    nadam_product,
-)
+from gluontricks.learners.mxnet.updates import UPDATES
+from gluontricks.learners.optimizers import Setting, nadam_momentum, nadam_product
 from gluontricks.mxnet_shim import mx
 
 STEPS, SHAPE = 20, (5, 7)

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from gluontricks.learners.mxnet.costs import fitting_batch, memory_needed, summary_of
-from gluontricks.learners.mxnet.learner import MXNetLearner, make_learner
+from gluontricks.learners.mxnet.costs import fitting_batch, free_memory, memory_needed, summary_of
+from gluontricks.learners.mxnet.inference import exportable, load_export, load_network
+from gluontricks.learners.mxnet.learner import MXNetLearner, join, make_learner
 
-__all__ = ["MXNetLearner", "fitting_batch", "make_learner", "memory_needed", "summary_of"]
+__all__ = [
+    "MXNetLearner",
+    "exportable",
+    "fitting_batch",
+    "free_memory",
+    "join",
+    "load_export",
+    "load_network",
+    "make_learner",
+    "memory_needed",
+    "summary_of",
+]

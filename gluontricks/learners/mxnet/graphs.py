@@ -5,38 +5,22 @@ from __future__ import annotations
 import json
 import re
 import warnings
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Dict, Mapping
 
 import numpy as np
 
 from gluontricks.errors import UsageError
-from gluontricks.learners import LearnerSpec, TeacherSpec
-from gluontricks.losses import DistillationLoss, SoftCrossEntropy
+from gluontricks.learners import LearnerSpec
 from gluontricks.models import get_model
 from gluontricks.models.weights import load_parameters, parameter_paths
 from gluontricks.mxnet_shim import mx
 from gluontricks.pipeline import in_batches, renormalisation
+from gluontricks.tracing import loss_precision
 
 # Images of a teacher's forward pass at a time: what fits beside a student in 3 GB.
 TEACHER_CHUNK = 16
 PREDICTED_AT_ONCE = 256
 STATIC = {"static_alloc": True, "static_shape": True}
-
-
-class TrainingGraph(mx.gluon.HybridBlock):
-    """Network and loss in one graph: (images, targets[, teacher's logits]) -> losses (N,).
-
-    The logits are float32 before the loss, whatever the network computes in.
-    """
-
-    def __init__(self, net: Any, loss: Any) -> None:
-        super().__init__()
-        self.net = net
-        self.loss = loss
-
-    def hybrid_forward(self, F: Any, images: Any, *targets: Any) -> Any:
-        """Return the loss of each image."""
-        return self.loss(F.cast(self.net(images), "float32"), *targets)
 
 
 def context_of(device: str) -> Any:
@@ -63,6 +47,8 @@ def context_of(device: str) -> Any:
 def in_precision(net: Any, dtype: str, device: Any) -> Any:
     """Return a block that computes ``net`` in ``dtype`` and shares its float32 parameters.
 
+    float64, for comparisons of engines, converts the parameters themselves.
+
     One graph is traced and converted: ``amp.init`` would change every later network for good.
 
     Raises
@@ -71,6 +57,9 @@ def in_precision(net: Any, dtype: str, device: Any) -> Any:
         For float16 on a CPU, for which MXNet has no float16 matrix product.
     """
     if dtype == "float32":
+        return net
+    if dtype == "float64":
+        net.cast(dtype)
         return net
     if dtype == "float16" and device == mx.cpu():
         raise UsageError(
@@ -92,15 +81,6 @@ def draws_numbers(net: Any) -> bool:
     return any(re.search("dropout|random|sample|shuffle", node["op"].lower()) for node in nodes)
 
 
-def make_loss(teacher: Optional[TeacherSpec]) -> Any:
-    """Return the loss block: cross-entropy, or distillation where there is a teacher."""
-    if teacher is None:
-        return SoftCrossEntropy()
-    return DistillationLoss(
-        temperature=teacher.temperature, hard_weight=teacher.hard_weight, form=teacher.form
-    )
-
-
 class Teacher:
     """A trained network that only predicts: outside the recording, in chunks of the batch.
 
@@ -119,12 +99,14 @@ class Teacher:
         net.collect_params().setattr("grad_req", "null")
         load_parameters(net, teacher.parameters, name=teacher.source, ctx=device)
         self.chunk = min(TEACHER_CHUNK, spec.batch_size)
+        self.precision = loss_precision(spec.dtype)
         self.net = in_precision(net, spec.dtype, device)
         self.net.hybridize(**STATIC)
         student = (spec.pipeline.mean, spec.pipeline.std)
         change = renormalisation(student, teacher.normalization)
         self.change = change and tuple(
-            mx.nd.array(np.reshape(v, (1, 3, 1, 1)).astype(np.float32), ctx=device) for v in change
+            mx.nd.array(np.reshape(v, (1, 3, 1, 1)), ctx=device, dtype=self.precision)
+            for v in change
         )
 
     def logits(self, inputs: Any) -> Any:
@@ -142,7 +124,7 @@ class Teacher:
         missing = start + self.chunk - count
         if missing > 0:
             part = mx.nd.concat(part, inputs[:missing], dim=0)
-        return self.net(part).astype("float32")[: min(self.chunk, count - start)]
+        return self.net(part).astype(self.precision)[: min(self.chunk, count - start)]
 
 
 class Predictor:
@@ -161,6 +143,8 @@ class Predictor:
         self.spec, self.device = spec, device
         self.size = min(spec.batch_size, PREDICTED_AT_ONCE)
         self.net = get_model(spec.model, classes=spec.classes)
+        self.precision = loss_precision(spec.dtype)
+        self.net.cast(self.precision)
         self.net.initialize(mx.init.Zero(), ctx=device)
         self.net.hybridize(**STATIC)
 
@@ -172,7 +156,8 @@ class Predictor:
 
     def batch(self, images: np.ndarray) -> np.ndarray:
         """Return the logits of one full batch."""
-        inputs = mx.nd.array(self.spec.pipeline.plain(images), ctx=self.device)
+        pixels = self.spec.pipeline.plain(images)
+        inputs = mx.nd.array(pixels, ctx=self.device, dtype=self.precision)
         return self.net(inputs).asnumpy()
 
 

@@ -3,34 +3,52 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Deque, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Deque, Dict, List, NoReturn, Optional, Sequence, Tuple
 
 import numpy as np
 
 from gluontricks import streams
-from gluontricks.errors import IntegrityError
-from gluontricks.learners import SLOTS, LearnerSpec, LearnerState
+from gluontricks.errors import UsageError
+from gluontricks.learners import SLOTS, LearnerSpec, LearnerState, check_shapes
 from gluontricks.learners.mxnet.graphs import (
     STATIC,
     Predictor,
     Teacher,
-    TrainingGraph,
     context_of,
     draws_numbers,
     in_precision,
-    make_loss,
     trainable,
 )
-from gluontricks.learners.mxnet.updates import UPDATES, Setting
+from gluontricks.learners.mxnet.updates import UPDATES
+from gluontricks.learners.optimizers import Setting, decay_of
 from gluontricks.models import get_model
 from gluontricks.models.weights import initialize, parameter_paths
 from gluontricks.mxnet_shim import mx
 from gluontricks.pipeline import Batch
 from gluontricks.scaling import LossScaler
+from gluontricks.tracing import TrainingGraph, loss_precision, make_loss
 
 # Updates handed to MXNet before waiting for the oldest: more would only hold memory.
 IN_FLIGHT = 2
-NO_DECAY = ("gamma", "beta", "bias")
+
+
+def join() -> NoReturn:
+    """Raise UsageError: several processes train on the other engine only."""
+    raise without_effect("torchrun")
+
+
+def refuse_others(spec: LearnerSpec) -> None:
+    """Raise UsageError for options of the other engine."""
+    for name, value in {"--compile": spec.compile, "--deterministic": spec.deterministic}.items():
+        if value:
+            raise without_effect(name)
+
+
+def without_effect(name: str) -> UsageError:
+    """Return the error for an option that MXNet's learner does not have."""
+    return UsageError(
+        f"{name} would have no effect on MXNet", "leave it out, or use --engine torch"
+    )
 
 
 def make_learner(spec: LearnerSpec) -> MXNetLearner:
@@ -42,14 +60,15 @@ class MXNetLearner:
     """A network, its loss and its optimizer on MXNet; see :class:`gluontricks.learners.Learner`."""
 
     def __init__(self, spec: LearnerSpec) -> None:
+        refuse_others(spec)
         self.spec = spec
         self.net = get_model(spec.model, classes=spec.classes, last_gamma=spec.last_gamma)
         self.paths: Dict[str, Any] = parameter_paths(self.net)
         self.device = context_of(spec.device)
         initialize(self.net, seed=spec.seed, init=spec.init, ctx=self.device)
-        self.graph = TrainingGraph(
-            in_precision(self.net, spec.dtype, self.device), make_loss(spec.teacher)
-        )
+        self.precision = loss_precision(spec.dtype)
+        net = in_precision(self.net, spec.dtype, self.device)
+        self.graph = TrainingGraph(net, make_loss(spec.teacher), self.precision)
         self.graph.hybridize(**STATIC)
         self.predictor: Optional[Predictor] = None
         # Seeding empties MXNet's queue, so only networks that draw numbers pay for it.
@@ -63,10 +82,7 @@ class MXNetLearner:
             )
             for path, p in self.trained.items()
         }
-        self.decay = {
-            path: 0.0 if spec.no_wd and path.endswith(NO_DECAY) else spec.wd
-            for path in self.trained
-        }
+        self.decay = {path: decay_of(path, wd=spec.wd, no_wd=spec.no_wd) for path in self.trained}
         self.updates = 0
         self.pending: List[Any] = []
         self.in_flight: Deque[Any] = deque()
@@ -96,11 +112,15 @@ class MXNetLearner:
         """Return the network's input, and what the loss takes beside the logits."""
         images = self.images[batch.indices] if batch.images is None else batch.images
         pixels, targets = self.spec.pipeline.prepare(images, batch.labels, batch)
-        inputs = mx.nd.array(pixels, ctx=self.device)
-        beside = [mx.nd.array(targets, ctx=self.device)]
+        inputs = self.array(pixels)
+        beside = [self.array(targets)]
         if self.teacher is not None:
             beside.append(self.teacher_logits(batch, inputs))
         return inputs, beside
+
+    def array(self, values: np.ndarray) -> Any:
+        """Return ``values`` on the device, in the precision of the loss."""
+        return mx.nd.array(values, ctx=self.device, dtype=self.precision)
 
     def teacher_logits(self, batch: Batch, inputs: Any) -> Any:
         """Return the teacher's logits, from the cache where there is one."""
@@ -112,7 +132,7 @@ class MXNetLearner:
         stored = cache.get(batch)
         if stored is None:
             stored = cache.put(batch, self.teacher.logits(inputs).asnumpy())
-        return mx.nd.array(stored, ctx=self.device)
+        return self.array(stored)
 
     def update(self, step: int, count: int) -> None:
         """Change every parameter by its gradient, summed over ``count`` images."""
@@ -137,13 +157,13 @@ class MXNetLearner:
             self.in_flight.popleft().wait_to_read()
 
     def losses(self) -> np.ndarray:
-        """Return the mean loss of each step since the last call, float32, shape (steps,)."""
+        """Return the mean loss of each step since the last call, shape (steps,)."""
         # A loss may be there long before its update is done, and whoever waits takes the time.
         mx.nd.waitall()
         values = [loss.asscalar() for loss in self.pending]
         self.pending = []
         self.in_flight.clear()
-        return np.array(values, dtype=np.float32)
+        return np.array(values, dtype=self.precision)
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Return the float32 logits (N, classes) of uint8 images (N, H, W, 3)."""
@@ -152,6 +172,10 @@ class MXNetLearner:
         if self.predictor is None:
             self.predictor = Predictor(self.spec, self.device)
         return self.predictor.logits(images, self.paths)
+
+    def gradients(self) -> Dict[str, np.ndarray]:
+        """Return the gradients of the last update, summed over its images, by path."""
+        return {path: p.grad().asnumpy() for path, p in self.trained.items()}
 
     def state(self) -> LearnerState:
         """Return a copy of parameters, running statistics, optimizer state and counters."""
@@ -173,15 +197,7 @@ class MXNetLearner:
         IntegrityError
             If it holds other arrays than this learner, which is then unchanged.
         """
-        own = {key: value.shape for key, value in self.state().arrays.items()}
-        given = {key: value.shape for key, value in state.arrays.items()}
-        odd = sorted(key for key in {**own, **given} if own.get(key) != given.get(key))
-        if odd:
-            raise IntegrityError(
-                f"the checkpoint is of another network or optimizer: '{odd[0]}' has shape "
-                f"{given.get(odd[0], 'none')}, here {own.get(odd[0], 'none')}",
-                "it belongs to another run: choose another --out",
-            )
+        check_shapes(self.state().arrays, state.arrays)
         for path, parameter in self.paths.items():
             parameter.set_data(mx.nd.array(state.arrays[f"p/{path}"], dtype=parameter.dtype))
         for path, slots in self.slots.items():

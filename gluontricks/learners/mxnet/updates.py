@@ -7,31 +7,23 @@ restore but the state.
 
 from __future__ import annotations
 
-import math
-from functools import lru_cache
-from typing import Any, Callable, Dict, NamedTuple, Tuple
+from typing import Any, Callable, Dict, Tuple
 
+from gluontricks.learners.optimizers import (
+    ADADELTA_EPSILON,
+    ADADELTA_RHO,
+    ADAM_BETA1,
+    ADAM_BETA2,
+    ADAM_EPSILON,
+    RMSPROP_EPSILON,
+    RMSPROP_RHO,
+    Setting,
+    adam_correction,
+    nadam_weights,
+)
 from gluontricks.mxnet_shim import mx
 
 State = Tuple[Any, ...]
-
-ADAM_BETA1, ADAM_BETA2, ADAM_EPSILON = 0.9, 0.999, 1e-8
-NADAM_DECAY = 0.004
-ADADELTA_RHO, ADADELTA_EPSILON = 0.9, 1e-5
-RMSPROP_RHO, RMSPROP_EPSILON = 0.9, 1e-8
-
-
-class Setting(NamedTuple):
-    """What one update depends on, but for the arrays.
-
-    ``step`` counts updates from 1; ``rescale`` multiplies the gradient.
-    """
-
-    lr: float
-    momentum: float
-    wd: float
-    rescale: float
-    step: int
 
 
 def sgd(weight: Any, grad: Any, state: State, s: Setting) -> None:
@@ -68,13 +60,12 @@ def nag(weight: Any, grad: Any, state: State, s: Setting) -> None:
 
 def adam(weight: Any, grad: Any, state: State, s: Setting) -> None:
     """Adam (Kingma and Ba, 2015, section 2, last paragraph), decay added to the gradient."""
-    correction = math.sqrt(1 - ADAM_BETA2**s.step) / (1 - ADAM_BETA1**s.step)
     mx.nd.adam_update(
         weight,
         grad,
         *state,
         out=weight,
-        lr=s.lr * correction,
+        lr=s.lr * adam_correction(s.step),
         wd=s.wd,
         rescale_grad=s.rescale,
         beta1=ADAM_BETA1,
@@ -83,37 +74,17 @@ def adam(weight: Any, grad: Any, state: State, s: Setting) -> None:
     )
 
 
-def nadam_momentum(step: int) -> float:
-    """Return Nadam's momentum of one step (Dozat, 2016)."""
-    return ADAM_BETA1 * (1 - 0.5 * 0.96 ** (step * NADAM_DECAY))
-
-
-@lru_cache(maxsize=4)
-def nadam_product(step: int) -> float:
-    """Return the product of Nadam's momenta up to ``step``.
-
-    A function of the step alone: MXNet's own Nadam multiplies once per parameter and step, so
-    that its product underflows within ten steps of a deep network.
-    """
-    # In float64 it is nothing beside 1 long before step 2,000.
-    return math.prod(nadam_momentum(t) for t in range(1, min(step, 2000) + 1))
-
-
 def nadam(weight: Any, grad: Any, state: State, s: Setting) -> None:
     """Nadam: Adam with Nesterov's momentum (Dozat, 2016, Algorithm 2)."""
     mean, var = state
-    product, now, following = (
-        nadam_product(s.step),
-        nadam_momentum(s.step),
-        nadam_momentum(s.step + 1),
-    )
+    weights = nadam_weights(s.step)
     g = grad * s.rescale + s.wd * weight
     mean *= ADAM_BETA1
     mean += (1 - ADAM_BETA1) * g
     var *= ADAM_BETA2
     var += (1 - ADAM_BETA2) * g * g
-    ahead = g * ((1 - now) / (1 - product)) + mean * (following / (1 - product * following))
-    weight -= s.lr * ahead / (mx.nd.sqrt(var / (1 - ADAM_BETA2**s.step)) + ADAM_EPSILON)
+    ahead = g * weights.gradient + mean * weights.mean
+    weight -= s.lr * ahead / (mx.nd.sqrt(var / weights.bias) + ADAM_EPSILON)
 
 
 def adadelta(weight: Any, grad: Any, state: State, s: Setting) -> None:

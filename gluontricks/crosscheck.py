@@ -1,0 +1,186 @@
+"""Both engines do the same run in float64; what differs is told as one number per kind."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import chain, islice
+from typing import Any, Dict, Iterable, Iterator, Mapping, NamedTuple, Optional
+
+import numpy as np
+
+from gluontricks import builders
+from gluontricks.data import load_split
+from gluontricks.learners import SLOTS, Learner, TeacherSpec, engine_module
+from gluontricks.mixing.names import SINGLE
+from gluontricks.models import get_model, list_models
+from gluontricks.models.weights import initialize, parameter_paths
+from gluontricks.options import RunOptions
+from gluontricks.pipeline import Batch
+from gluontricks.recipes.resolve import resolve
+from gluontricks.recipes.spec import Recipe
+from gluontricks.teachers import read_weights
+
+REFERENCE, OTHER = "mxnet", "torch"
+# What correct engines stay within: gradients of the first step, the rest after a few steps.
+GRADIENT_LIMIT, LIMIT = 1e-10, 1e-6
+SMALL = "resnet8_v1"
+RUNNING = ("running_mean", "running_var")
+# Every trick in one run: stitched, smoothed, distilled; alpha 1, so that batches are really cut.
+COMPOSITE = Recipe(
+    name="crosscheck",
+    dataset="digits",
+    model=SMALL,
+    batch_size=8,
+    lr=0.01,
+    mixup_type="stitch-vertical",
+    mixup_alpha=1.0,
+    label_smoothing=0.1,
+    teacher=SMALL,
+    num_epochs=2,
+    warmup_epochs=1,
+)
+PLAIN = replace(COMPOSITE, mixup_type="none", mixup_alpha=None, label_smoothing=0.0, teacher=None)
+LOSSES: Dict[str, Dict[str, Any]] = {
+    "cross-entropy": {},
+    "smoothing, gluoncv": {"label_smoothing": 0.1},
+    "smoothing, paper": {"label_smoothing": 0.1, "smoothing_form": "paper"},
+    "distillation, gluoncv": {"teacher": SMALL},
+    "distillation, paper": {"teacher": SMALL, "distillation_form": "paper"},
+}
+
+
+class Differences(NamedTuple):
+    """Largest difference over all arrays of a kind, over the largest absolute value in them.
+
+    ``gradients`` are those of the first step; ``loss`` is over all steps; ``parameters`` and
+    ``statistics`` (running means and variances) are those after the last.
+    """
+
+    loss: float
+    gradients: float
+    parameters: float
+    statistics: float
+
+    @property
+    def agree(self) -> bool:
+        """Whether all are within their limits."""
+        return self.gradients <= GRADIENT_LIMIT and max(self) <= LIMIT
+
+
+class Case(NamedTuple):
+    """One row of the table: what it is about, and a run that shows it."""
+
+    kind: str
+    name: str
+    recipe: Recipe
+
+
+def cases() -> Iterator[Case]:
+    """Yield a case for every network, loss, optimizer and mixer that there is.
+
+    Each network runs with all tricks at once; a small one runs with every trick.
+    """
+    for name in list_models():
+        yield Case("network", name, replace(COMPOSITE, model=name, batch_size=4))
+    for name, changes in LOSSES.items():
+        yield Case("loss", name, replace(PLAIN, **changes))
+    for name in SLOTS:
+        rate = 1.0 if name == "adadelta" else 0.01 if name in ("nag", "sgd") else 1e-3
+        yield Case("optimizer", name, replace(PLAIN, optimizer=name, lr=rate, no_wd=True))
+    for name in (*SINGLE, "mixup+cutmix", "mixup|stitch-tile"):
+        yield Case("mixer", name, replace(PLAIN, mixup_type=name, mixup_alpha=1.0))
+
+
+def crosscheck(
+    recipe: Recipe, *, steps: int = 5, options: Optional[RunOptions] = None
+) -> Differences:
+    """Return how far the engines are apart after the first ``steps`` updates of a run.
+
+    Both have the same seed, data and draws, and compute in float64. A teacher without
+    ``options.teacher_params`` is a new network, which serves as well here.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Need not be resolved; its precision is not used.
+    steps : int
+        1 or more.
+    options : RunOptions, optional
+        Folder of the data, and the teacher's parameters.
+
+    Raises
+    ------
+    UsageError
+        If an engine is missing, or cannot run it.
+    """
+    options = options or RunOptions()
+    recipe = resolve(recipe)
+    train = load_split(recipe.dataset, "train", data_dir=options.data_dir)
+    draws = builders.make_draws(recipe, train)
+    spec = builders.make_spec(recipe, teacher_of(recipe, options), image_size=draws.size[0])
+    spec = replace(spec, dtype="float64")
+    rates = builders.make_rates(recipe, draws.steps_per_epoch)
+    batches = list(
+        islice(chain.from_iterable(map(draws.batches, range(recipe.num_epochs or 0))), steps)
+    )
+    results = []
+    for engine in (REFERENCE, OTHER):
+        learner: Learner = engine_module(engine).make_learner(spec)
+        learner.attach(train.images, train.labels)
+        learner.begin(rates, builders.make_momenta(recipe, len(rates)))
+        results.append(outcome(learner, batches))
+    return Differences(*(relative(results[0][k], results[1][k]) for k in Differences._fields))
+
+
+def teacher_of(recipe: Recipe, options: RunOptions) -> Optional[TeacherSpec]:
+    """Return the teacher of a run: its parameters if they are named, a new network otherwise."""
+    if recipe.teacher is None:
+        return None
+    own = builders.make_pipeline(recipe)
+    weights = read_weights(options.teacher_params) if options.teacher_params else None
+    return TeacherSpec(
+        model=recipe.teacher,
+        classes=recipe.classes or 0,
+        parameters=weights.parameters if weights else new_parameters(recipe),
+        normalization=(weights and weights.normalization) or (own.mean, own.std),
+        temperature=recipe.temperature or 0.0,
+        hard_weight=recipe.hard_weight,
+        form=recipe.distillation_form or "gluoncv",
+    )
+
+
+def new_parameters(recipe: Recipe) -> Dict[str, np.ndarray]:
+    """Return the initial values of the teacher's network, of another seed than the student's."""
+    net = get_model(str(recipe.teacher), classes=recipe.classes or 0)
+    initialize(net, seed=recipe.seed + 1)
+    return {path: p.data().asnumpy() for path, p in parameter_paths(net).items()}
+
+
+def outcome(learner: Learner, batches: Iterable[Batch]) -> Dict[str, Mapping[str, np.ndarray]]:
+    """Do the updates; return the arrays of every kind."""
+    gradients: Mapping[str, np.ndarray] = {}
+    for batch in batches:
+        learner.step(batch)
+        gradients = gradients or learner.gradients()
+    losses = learner.losses()
+    arrays = {k: v for k, v in learner.state().arrays.items() if k.startswith("p/")}
+    statistics = {k: v for k, v in arrays.items() if k.endswith(RUNNING)}
+    parameters = {k: v for k, v in arrays.items() if k not in statistics}
+    return {
+        "loss": {"loss": losses},
+        "gradients": gradients,
+        "parameters": parameters,
+        "statistics": statistics,
+    }
+
+
+def relative(one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> float:
+    """Return the largest difference over all arrays, over the largest absolute value in them.
+
+    Over each array by itself it would be undefined where a true gradient is 0.
+    """
+    if not one:
+        return 0.0
+    gap = max(float(np.abs(one[key] - other[key]).max()) for key in one)
+    size = max(float(np.abs(value).max()) for value in one.values())
+    return gap / size if size else gap

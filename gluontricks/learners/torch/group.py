@@ -1,0 +1,86 @@
+"""The processes that share every batch, on one machine or several."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Dict, List, Tuple
+
+import torch
+from torch import distributed
+
+from gluontricks.errors import WorkerError
+from gluontricks.learners.torch.multi import foreach
+from gluontricks.processes import Processes
+
+# An evaluation or a checkpoint of the first process, for which the others wait.
+PATIENCE = timedelta(hours=2)
+
+
+class Group:
+    """One process alone, or a member of those that torchrun started.
+
+    Parameters
+    ----------
+    place : Processes
+    """
+
+    def __init__(self, place: Processes = Processes()) -> None:  # noqa: B008 (immutable)
+        self.rank, self.size = place
+
+    def join(self) -> None:
+        """Meet the others."""
+        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+        distributed.init_process_group(backend, timeout=PATIENCE)
+
+    def leave(self) -> None:
+        """Part from the others."""
+        distributed.destroy_process_group()
+
+    def own(self, shards: int) -> range:
+        """Return the shards of a batch that are this process's."""
+        each = shards // self.size
+        return range(self.rank * each, (self.rank + 1) * each)
+
+    def add_up(self, tensors: List[torch.Tensor]) -> None:
+        """Replace each tensor by its sum over all processes, in one exchange.
+
+        Raises
+        ------
+        WorkerError
+            If another process has ended.
+        """
+        if self.size == 1:
+            return
+        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        together(distributed.all_reduce, flat)
+        pieces = flat.split([tensor.numel() for tensor in tensors])
+        foreach._foreach_copy_(tensors, [p.view(t.shape) for p, t in zip(pieces, tensors)])
+
+    def tell(self, *numbers: int) -> Tuple[int, ...]:
+        """Return two numbers that the first process gives and all receive."""
+        told = torch.tensor(numbers or (0, 0), dtype=torch.int64)
+        together(distributed.broadcast, told, 0)
+        return tuple(int(n) for n in told)
+
+    def share(self, tensors: List[torch.Tensor], counters: Dict[str, float]) -> Dict[str, float]:
+        """Give the others the first process's tensors, in place, and its counters."""
+        for tensor in tensors:
+            # A tensor with its channels innermost is sent as it lies in memory.
+            plain = tensor.contiguous()
+            together(distributed.broadcast, plain, 0)
+            tensor.copy_(plain)
+        names = sorted(counters)
+        values = torch.tensor([float(counters[name]) for name in names], dtype=torch.float64)
+        together(distributed.broadcast, values, 0)
+        return dict(zip(names, values.tolist()))
+
+
+def together(exchange: Any, *values: Any) -> None:
+    """Do one exchange between the processes; the end of one is an error of the others."""
+    try:
+        exchange(*values)
+    except RuntimeError as error:
+        raise WorkerError(
+            "another process of this run has ended; see its own message",
+            "start the run again: it goes on from its last checkpoint",
+        ) from error
