@@ -100,11 +100,17 @@ def endless(draws: Draws) -> Iterator[Batch]:
         epoch += 1
 
 
-def our_learner(recipe: Recipe, train: ImageSet, teacher: Optional[TeacherSpec] = None) -> Ours:
+def our_learner(
+    recipe: Recipe,
+    train: ImageSet,
+    teacher: Optional[TeacherSpec] = None,
+    *,
+    engine: str = "mxnet",
+) -> Ours:
     """Return a learner ready for its first update."""
     draws = builders.make_draws(recipe, train)
     spec = builders.make_spec(recipe, teacher, image_size=draws.size[0])
-    learner = make_learner(spec, "mxnet")
+    learner = make_learner(spec, engine)
     learner.attach(train.images, train.labels)
     rates = builders.make_rates(recipe, draws.steps_per_epoch)
     learner.begin(rates, builders.make_momenta(recipe, len(rates)))

@@ -40,12 +40,14 @@ class Contestant(NamedTuple):
     data: str
 
 
-def gluontricks(threads: int, data_dir: Optional[Path], *, dtype: str) -> Contestant:
+def gluontricks(
+    threads: int, data_dir: Optional[Path], *, dtype: str, engine: str = "mxnet"
+) -> Contestant:
     """Return this package's learner with its whole pipeline: draws, augmentation, smoothing."""
     from gluontricks.threads import set_threads
 
     set_threads(threads)
-    ours = our_learner(recipe_of(dtype), images_of("train", data_dir))
+    ours = our_learner(recipe_of(dtype), images_of("train", data_dir), engine=engine)
     learner: Any = ours.learner
     shapes = [tuple(parameter.shape) for parameter in learner.trained.values()]
     return Contestant(shapes, ours.step, lambda: float(learner.losses()[-1]), ours.data)
@@ -173,15 +175,17 @@ def pytorch(threads: int, data_dir: Optional[Path], *, dtype: str) -> Contestant
     return Contestant(shapes, step, lambda: float(done[-1]), "random tensors")
 
 
-def with_dtype(factory: Callable[..., Contestant], dtype: str) -> Callable[..., Contestant]:
-    """Return ``factory`` at one precision."""
-    return lambda threads, data_dir: factory(threads, data_dir, dtype=dtype)
+def having(factory: Callable[..., Contestant], **settings: str) -> Callable[..., Contestant]:
+    """Return ``factory`` at one precision, and on one engine where it has several."""
+    return lambda threads, data_dir: factory(threads, data_dir, **settings)
 
 
 CONTESTANTS: Dict[str, Callable[..., Contestant]] = {
-    "gluontricks-fp32": with_dtype(gluontricks, "float32"),
-    "gluontricks-bf16": with_dtype(gluontricks, "bfloat16"),
+    "gluontricks-fp32": having(gluontricks, dtype="float32"),
+    "gluontricks-bf16": having(gluontricks, dtype="bfloat16"),
+    "gluontricks-torch-fp32": having(gluontricks, dtype="float32", engine="torch"),
+    "gluontricks-torch-bf16": having(gluontricks, dtype="bfloat16", engine="torch"),
     "gluoncv": gluoncv,
-    "pytorch-fp32": with_dtype(pytorch, "float32"),
-    "pytorch-bf16": with_dtype(pytorch, "bfloat16"),
+    "pytorch-fp32": having(pytorch, dtype="float32"),
+    "pytorch-bf16": having(pytorch, dtype="bfloat16"),
 }

@@ -6,6 +6,8 @@ gluontricks-fp32, gluontricks-bf16
     Our learner with everything a real run does per step: draws, augmentation (flip, brightness,
     saturation, hue, lighting, crop), normalisation, smoothed targets, forward, backward, update.
     CIFAR-100 where it is found, random uint8 images otherwise. Threads: physical cores.
+gluontricks-torch-fp32, gluontricks-torch-bf16
+    The same on the PyTorch engine.
 gluoncv
     GluonCV's cifar_resnet56_v1 and the loop of its CIFAR script in hybrid mode, as shipped:
     the script's own transforms (crop after padding by 4, flip, normalise) in a DataLoader with 4
@@ -70,6 +72,8 @@ TARGETS: Dict[Pair, Target] = {
     ("gluontricks-fp32", "pytorch-fp32"): Target(1.05),
     # MXNet's oneDNN is older than AMX; without avx512_bf16 neither side computes in bfloat16.
     ("gluontricks-bf16", "pytorch-bf16"): Target(1.0, ("avx512_bf16",), ("amx_bf16",)),
+    ("gluontricks-torch-fp32", "pytorch-fp32"): Target(0.95),
+    ("gluontricks-torch-bf16", "pytorch-bf16"): Target(0.95),
 }
 
 
@@ -119,7 +123,7 @@ def check_same_work(names: Sequence[str], options: argparse.Namespace) -> None:
     """Exit unless every contestant trains parameters of the same shapes, as many as published."""
     found = {name: measure(name, options, steps=0) for name in names}
     for name, about in found.items():
-        print(f"{name:18} {about['parameters']:,} parameters, data: {about['data']}")
+        print(f"{name:22} {about['parameters']:,} parameters, data: {about['data']}")
     wrong = [name for name, about in found.items() if about["parameters"] != PARAMETERS]
     if wrong or len({about["shapes"] for about in found.values()}) != 1:
         raise SystemExit(f"error: not the same network: {', '.join(wrong or names)}")

@@ -41,12 +41,14 @@ def how_to_train(recipe: Recipe, options: RunOptions) -> str:
     )
     info = dataset_info(recipe.dataset)
     module = engine_module(options.engine)
-    spec = builders.make_spec(teacher, None, image_size=info.image_size)
+    spec = builders.make_spec(teacher, None, image_size=info.image_size, options=options)
     free = module.free_memory(spec)
     if module.memory_needed(spec) > free:
         fits = max(module.fitting_batch(spec, free), 1)
         batch = 2 ** (fits.bit_length() - 1)
         words.append(f"--batch-size {batch} --lr {(teacher.lr or 0) * batch / 256:g}")
+    if options.engine != RunOptions.engine:
+        words.append(f"--engine {options.engine}")
     if options.out:
         words.append(f"--out {options.out.parent / 'teacher'}")
     if options.data_dir:

@@ -277,14 +277,16 @@ def make_teacher(plan: Plan, data: Optional[Data], options: RunOptions) -> Optio
         hard_weight=recipe.hard_weight,
         form=recipe.distillation_form or "gluoncv",
         source=weights.source,
-        cache=make_cache(plan, data) if options.teacher_cache and data else None,
+        cache=make_cache(plan, data, options) if options.teacher_cache and data else None,
     )
 
 
-def make_cache(plan: Plan, data: Data) -> LogitCache:
+def make_cache(plan: Plan, data: Data, options: RunOptions) -> LogitCache:
     """Return the store of the teacher's logits, beside the run."""
     assert plan.teacher is not None
-    teacher = f"{plan.teacher.sha256} {plan.teacher.normalization}"
+    # Engines round differently: a run is the same whether its logits were stored or not.
+    computed = f"{options.engine} {options.device.partition(':')[0]}"
+    teacher = f"{plan.teacher.sha256} {plan.teacher.normalization} {computed}"
     key = cache_key(plan.recipe, teacher, data.train.sha256)
     return LogitCache(
         plan.folder.parent / "teacher-cache" / key,

@@ -19,6 +19,7 @@ from gluontricks.learners import Learner, engine_module
 from gluontricks.machine import peak_memory
 from gluontricks.metrics import calibration_error, confidences, evaluate_logits
 from gluontricks.options import RunOptions
+from gluontricks.processes import processes
 from gluontricks.recipes.spec import Recipe
 from gluontricks.results.records import RunFacts, build_record, utc_now, write_record
 from gluontricks.results.registry import PREDICTIONS
@@ -80,7 +81,12 @@ def run_facts(start: Start, status: str, reason: Optional[str]) -> RunFacts:
         bitwise=is_bitwise(history),
         command=options.command,
         threads=start.threads,
-        checks={"finite": status != "diverged", "teacher_cache": options.teacher_cache},
+        checks={
+            "finite": status != "diverged",
+            "teacher_cache": options.teacher_cache,
+            # Images that batch norm sees at once.
+            "shard_size": start.plan.recipe.batch_size // processes().count,
+        },
     )
 
 

@@ -134,7 +134,8 @@ def trace(block: Any, net: Any, inputs: Sequence[str]) -> Graph:
     """
     symbol = json.loads(block(*[mx.sym.var(name) for name in inputs]).tojson())
     paths = {p.name: path for path, p in parameter_paths(net).items()}
-    prefixes = (net.prefix, block.prefix)
+    children = [child.prefix for child in block._children.values()]
+    prefixes = (net.prefix, block.prefix, *children)
     return Graph(renamed(symbol, paths, prefixes), tuple(inputs))
 
 

@@ -10,6 +10,8 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
 import gluontricks
 from gluontricks import checkpoints
 from gluontricks.cli import main
@@ -58,6 +60,12 @@ def tiny(out, *words, code=0):
 def environment():
     """Return the environment of another process that is to find this package."""
     return {**os.environ, "PYTHONPATH": str(Path(gluontricks.__file__).parents[1])}
+
+
+def need(engine):
+    """Skip the test where what an engine computes with is not installed."""
+    if engine == "torch":
+        pytest.importorskip("torch")
 
 
 def spawn(*words, plan=None):

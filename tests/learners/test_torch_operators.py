@@ -6,13 +6,13 @@ from gluoncv_reference import zoo_network
 
 torch = pytest.importorskip("torch")
 
-from torch.nn import functional  # noqa: E402
+from torch.nn import functional
 
-from gluontricks.errors import IntegrityError, UsageError  # noqa: E402
-from gluontricks.graphs import Graph  # noqa: E402
-from gluontricks.learners.torch.convert import convert  # noqa: E402
-from gluontricks.learners.torch.operators import OPERATORS  # noqa: E402
-from gluontricks.mxnet_shim import mx  # noqa: E402
+from gluontricks.errors import IntegrityError, UsageError
+from gluontricks.graphs import Graph
+from gluontricks.learners.torch.convert import convert
+from gluontricks.learners.torch.operators import OPERATORS
+from gluontricks.mxnet_shim import mx
 
 IMAGES = (2, 3, 7, 9)
 EXACT = 1e-12

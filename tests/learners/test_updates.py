@@ -31,14 +31,14 @@ def nag(w, g, state, lr, _):
 
 
 def adam(w, g, state, lr, t):
-    # MXNet takes the betas of the averages as float32 numbers.
+    # MXNet takes the betas of the averages, the rate and epsilon as float32 numbers.
     beta1, beta2 = np.float32(0.9), np.float32(0.999)
     d = g + WD * w
     a = float(beta1) * state[0] + float(1 - beta1) * d
     b = float(beta2) * state[1] + float(1 - beta2) * d**2
     # Epsilon is added before the correction of the bias (Kingma and Ba, end of section 2).
-    rate = lr * math.sqrt(1 - 0.999**t) / (1 - 0.9**t)
-    return w - rate * a / (np.sqrt(b) + 1e-8), (a, b)
+    rate = float(np.float32(lr * math.sqrt(1 - 0.999**t) / (1 - 0.9**t)))
+    return w - rate * a / (np.sqrt(b) + float(np.float32(1e-8))), (a, b)
 
 
 def nadam(w, g, state, lr, t):
@@ -107,15 +107,10 @@ def test_every_optimizer_has_its_slots():
     assert set(UPDATES) == set(SLOTS)
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 2e-5), ("float64", 2e-7)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 2e-5), ("float64", 1e-13)])
 @pytest.mark.parametrize("name", UPDATES)
 def test_20_steps_equal_the_closed_form(name, dtype, tolerance):
     np.testing.assert_allclose(ours(name, dtype), closed_form(name), rtol=0, atol=tolerance)
-
-
-@pytest.mark.parametrize("name", ["sgd", "nag"])
-def test_momentum_in_float64_loses_nothing(name):
-    np.testing.assert_allclose(ours(name), closed_form(name), rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import pytest
-from running import TINY, command, final_state, latest, tiny
+from running import TINY, command, final_state, latest, need, tiny
 
 from gluontricks import checkpoints, engine
 from gluontricks.checkpoints import read
@@ -13,12 +13,15 @@ from gluontricks.rundir import read_metrics
 
 QUICK, OTHERS = ("nag", "adam"), ("sgd", "nadam", "adadelta", "rmsprop")
 OPTIMIZERS = [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)]
+ENGINES = ("mxnet", "torch")
 STITCH = ("--mixup-type", "stitch-vertical", "--label-smoothing", "0.1")
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_a_run_stopped_mid_epoch_ends_bit_identical(tmp_path, optimizer):
-    words = ("--optimizer", optimizer, "--quiet", *STITCH)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_run_stopped_mid_epoch_ends_bit_identical(tmp_path, engine, optimizer):
+    need(engine)
+    words = ("--engine", engine, "--optimizer", optimizer, "--quiet", *STITCH)
     tiny(tmp_path / "whole", *words)
     tiny(tmp_path / "stopped", *words, "--max-steps", "3")
     assert latest(tmp_path / "stopped").name.startswith("ckpt-00000003-")
@@ -96,10 +99,21 @@ def test_a_run_that_died_before_its_record_gets_it(tmp_path, whole):
     assert '"status": "completed"' in (run / "record.json").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 def test_with_a_teacher_a_cached_run_equals_itself_stopped_and_an_uncached_one_nearly(
-    tmp_path, teacher_run
+    tmp_path, teacher_run, engine
 ):
-    words = ("--teacher", "resnet14_v1", "--teacher-params", teacher_run, "--quiet", *STITCH)
+    need(engine)
+    words = (
+        "--engine",
+        engine,
+        "--teacher",
+        "resnet14_v1",
+        "--teacher-params",
+        teacher_run,
+        "--quiet",
+        *STITCH,
+    )
     tiny(tmp_path / "uncached" / "run", *words)
     cached = (*words, "--teacher-cache")
     tiny(tmp_path / "cached" / "run", *cached)

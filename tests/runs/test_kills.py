@@ -4,7 +4,7 @@ import random
 import time
 
 import pytest
-from running import TINY, final_state, finish, killed, spawn, tiny, wait_for_line
+from running import TINY, final_state, finish, killed, need, spawn, tiny, wait_for_line
 
 from gluontricks import checkpoints
 
@@ -37,8 +37,10 @@ def distilled(teacher_run):
             "--mixup-type", "stitch-vertical")  # fmt: skip
 
 
-def test_three_kills_with_teacher_and_stitching_change_nothing(tmp_path, teacher_run):
-    options = (*distilled(teacher_run), "--num-epochs", "3")
+@pytest.mark.parametrize("engine", ["mxnet", "torch"])
+def test_three_kills_with_teacher_and_stitching_change_nothing(tmp_path, teacher_run, engine):
+    need(engine)
+    options = (*distilled(teacher_run), "--num-epochs", "3", "--engine", engine)
     tiny(tmp_path / "whole", *options, "--quiet")
     run = tmp_path / "run"
     words = (*TINY, *options, "--out", run)
@@ -54,19 +56,27 @@ def test_three_kills_with_teacher_and_stitching_change_nothing(tmp_path, teacher
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("kind", ["nag", "adam", "teacher-and-stitch"])
-def test_twenty_random_kills_change_nothing(tmp_path, teacher_run, kind):
+@pytest.mark.parametrize(
+    ("engine", "kind", "kills"),
+    [
+        ("mxnet", "nag", 20), ("mxnet", "adam", 20), ("mxnet", "teacher-and-stitch", 20),
+        ("torch", "nag", 10), ("torch", "adam", 10), ("torch", "teacher-and-stitch", 10),
+    ],
+)  # fmt: skip
+def test_random_kills_change_nothing(tmp_path, teacher_run, engine, kind, kills):
+    need(engine)
     more = distilled(teacher_run) if kind == "teacher-and-stitch" else ("--optimizer", kind)
-    run, generator = tmp_path / "run", random.Random(kind)
+    more = (*more, "--engine", engine)
+    run, generator = tmp_path / "run", random.Random(engine + kind)
     words = (*FULL, *more, "--out", run)
     whole = finish(spawn(*FULL, *more, "--out", tmp_path / "whole"))
     assert whole.code == 0, whole.err
-    for number in range(20):
+    for number in range(kills):
         if number % 3 == 0:
             kill_in_a_write(words, generator.randrange(1, 15 * POINTS))
         else:
             assert kill_after(words, generator.uniform(0, 0.3))
-    assert 20 < checkpoints.step_of(checkpoints.listing(run)[-1]) < 352
+    assert kills < checkpoints.step_of(checkpoints.listing(run)[-1]) < 352
     done = finish(spawn(*words))
     assert done.code == 0, done.err
     assert final_state(run) == final_state(tmp_path / "whole")

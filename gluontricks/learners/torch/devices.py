@@ -90,4 +90,5 @@ def autocast(dtype: str, device: torch.device) -> AbstractContextManager[Any]:
     """Return the context in which a network computes in ``dtype``."""
     if dtype in ("float32", "float64"):
         return nullcontext()
-    return torch.autocast(device.type, dtype=getattr(torch, dtype))
+    # Every weight is used once, and a recorded step must not find one that an earlier step cast.
+    return torch.autocast(device.type, dtype=getattr(torch, dtype), cache_enabled=False)

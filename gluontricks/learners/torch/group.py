@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Tuple
 import torch
 from torch import distributed
 
-from gluontricks.errors import WorkerError
+from gluontricks.errors import UsageError, WorkerError, one_line
 from gluontricks.learners.torch.multi import foreach
 from gluontricks.processes import Processes
 
@@ -28,9 +28,21 @@ class Group:
         self.rank, self.size = place
 
     def join(self) -> None:
-        """Meet the others."""
+        """Meet the others.
+
+        Raises
+        ------
+        UsageError
+            If the environment does not say where.
+        """
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-        distributed.init_process_group(backend, timeout=PATIENCE)
+        try:
+            distributed.init_process_group(backend, timeout=PATIENCE)
+        except (ValueError, RuntimeError) as error:
+            raise UsageError(
+                f"the {self.size} processes of this run do not meet ({one_line(error)})",
+                "start them with torchrun, or unset RANK and WORLD_SIZE for one process alone",
+            ) from error
 
     def leave(self) -> None:
         """Part from the others."""

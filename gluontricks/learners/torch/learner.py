@@ -47,7 +47,9 @@ class TorchLearner:
         self.group = group or Group()
         graphs = run_graphs(spec)
         self.values = initial_values(graphs.network, spec, self.device)
-        self.training = TrainingNetwork(graphs.training, self.values, compiled=spec.compile)
+        self.training = TrainingNetwork(
+            graphs.training, self.values, example=self.example(), compiled=spec.compile
+        )
         self.predictor = Predictor(graphs.network, self.values)
         self.teacher = Teacher(graphs, spec, self.device) if spec.teacher else None
         self.scaler = LossScaler() if spec.dtype == "float16" else None
@@ -65,6 +67,13 @@ class TorchLearner:
             self.compute = Recorded(self.forward_backward)
             self.apply = Recorded(self.update_all, changed=changed)
 
+    def example(self) -> List[torch.Tensor]:
+        """Return two black images with what the training graph takes beside them."""
+        kind = {"device": self.device, "dtype": precision_of(self.spec.dtype)}
+        size, classes = self.spec.image_size, self.spec.classes
+        beside = [torch.zeros(2, classes, **kind) for _ in range(2 if self.spec.teacher else 1)]
+        return [channels_last(torch.zeros(2, 3, size, size, **kind)), *beside]
+
     def attach(self, images: np.ndarray, labels: np.ndarray) -> None:
         """Take the training set that batches index; a GPU holds it in its own memory."""
         del labels  # every batch brings its own
@@ -79,9 +88,10 @@ class TorchLearner:
     def step(self, batch: Batch) -> None:
         """Do one update: forward and backward of each shard, their sums, the optimizer."""
         sums: List[torch.Tensor] = []
+        scale = self.scaler.scale if self.scaler else 1.0
         for number, part in self.shards_of(batch):
             torch.manual_seed(streams.operator_seed(self.spec.seed, number))
-            found = self.found(self.compute(*self.inputs(part)))
+            found = self.found(self.compute(*self.inputs(part), scale=scale))
             sums = added(sums, found) if self.spec.shards > 1 else found
         if self.spec.shards > 1:
             self.group.add_up(sums)
@@ -131,14 +141,17 @@ class TorchLearner:
             stored = cache.put(batch, self.teacher.logits(inputs).cpu().numpy())
         return like(stored, inputs).to(inputs.dtype)
 
-    def forward_backward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """Return the sum of the losses; leave gradients and the batch's statistics behind."""
+    def forward_backward(self, *inputs: torch.Tensor, scale: Any) -> torch.Tensor:
+        """Return the sum of the losses; leave gradients and the batch's statistics behind.
+
+        Gradients are those of ``scale`` times the loss.
+        """
         for value in self.trained.values():
             value.grad = None
         with autocast(self.spec.dtype, self.device):
             losses = self.training.losses(*inputs)
         total = losses.sum()
-        (total * self.scaler.scale if self.scaler else total).backward()
+        (total * scale).backward()
         return total.detach()
 
     def found(self, loss: torch.Tensor) -> List[torch.Tensor]:

@@ -102,37 +102,37 @@ class TrainingNetwork:
         (images, targets[, teacher's logits]) to losses.
     values : mapping of str to Tensor
         Parameters and running statistics by path; shared, and changed by :meth:`keep_statistics`.
+    example : sequence of Tensor
+        Two of what the graph takes, to find the sizes within.
     compiled : bool
         Whether ``torch.compile`` makes it faster first.
     """
 
-    def __init__(self, graph: Graph, values: Values, *, compiled: bool = False) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        values: Values,
+        *,
+        example: Sequence[torch.Tensor],
+        compiled: bool = False,
+    ) -> None:
         converted = convert(graph, values, training=True)
-        self.graph_module = converted.module
         self.module: Any = compile_module(converted.module) if compiled else converted.module
         self.norms: List[Norm] = list(converted.norms.values())
         self.batch_statistics: List[torch.Tensor] = [n.batch_mean for n in self.norms]
         self.batch_statistics += [n.batch_variance for n in self.norms]
         self.running = [values[n.mean] for n in self.norms]
         self.running += [values[n.variance] for n in self.norms]
-        self.unbiased: List[float] = []
+        sizes = Sizes(converted.module)
+        with torch.no_grad():
+            sizes.run(*example)
+        self.values_per_image = list(sizes.found.values())
+        self.images = 0
 
     def losses(self, *inputs: torch.Tensor) -> torch.Tensor:
         """Return the loss of each image."""
-        if self.norms and not self.unbiased:
-            self.unbiased = self.measured(inputs)
+        self.images = len(inputs[0])
         return self.module(*inputs)
-
-    def measured(self, inputs: Sequence[torch.Tensor]) -> List[float]:
-        """Return, for each batch norm, the biased variance of such a batch over the unbiased one.
-
-        PyTorch gathers the unbiased one, MXNet keeps the biased.
-        """
-        sizes = Sizes(self.graph_module)
-        with torch.no_grad():
-            sizes.run(*[tensor[:2] for tensor in inputs])
-        counts = [len(inputs[0]) * size for size in sizes.found.values()]
-        return [(count - 1) / count for count in counts]
 
     def keep_statistics(self) -> None:
         """Bring the running statistics up to date with those of the last batch."""
@@ -143,7 +143,9 @@ class TrainingNetwork:
     def keep_some(self, chosen: Sequence[int], momentum: float) -> None:
         """Bring those of the batch norms of one momentum up to date."""
         both = [*chosen, *(i + len(self.norms) for i in chosen)]
-        factors = [1.0] * len(chosen) + [self.unbiased[i] for i in chosen]
+        # PyTorch gathers the unbiased variance, MXNet keeps the biased.
+        counts = [self.images * self.values_per_image[i] for i in chosen]
+        factors = [1.0] * len(chosen) + [(count - 1) / count for count in counts]
         batch = foreach._foreach_mul([self.batch_statistics[i] for i in both], factors)
         running = [self.running[i] for i in both]
         foreach._foreach_mul_(running, momentum)

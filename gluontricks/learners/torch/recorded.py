@@ -38,8 +38,9 @@ class Recorded:
         """Call the function."""
         if self.replay is None:
             self.tensors = [tensor.clone() for tensor in tensors]
-            device = (self.tensors or self.changed)[0].device
-            self.numbers = {k: torch.tensor(v, device=device) for k, v in numbers.items()}
+            # Numbers have the type of what they are computed with, so that nothing is converted.
+            beside = (self.tensors or self.changed)[0]
+            self.numbers = {k: beside.new_tensor(v) for k, v in numbers.items()}
             self.record()
         for own, given in zip(self.tensors, tensors):
             own.copy_(given, non_blocking=True)

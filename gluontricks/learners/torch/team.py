@@ -98,7 +98,7 @@ def make_learner(spec: LearnerSpec) -> Any:
     Raises
     ------
     UsageError
-        If the batch cannot be shared evenly.
+        If the batch cannot be shared evenly, or its teacher's logits are to be stored.
     """
     if processes().count == 1:
         return TorchLearner(spec)
@@ -106,6 +106,11 @@ def make_learner(spec: LearnerSpec) -> Any:
         raise UsageError(
             f"--batch-size {spec.batch_size} cannot be shared by {processes().count} processes",
             "give a multiple of their number",
+        )
+    if spec.teacher and spec.teacher.cache:
+        raise UsageError(
+            "--teacher-cache would hold parts of batches under torchrun",
+            "leave it out, or train in one process",
         )
     group = join().group
     learner = TorchLearner(spec, group)
