@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 
 # mallopt's parameters, and a size that no block reaches.
 TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = -1, -3, -4
@@ -11,7 +12,7 @@ NEVER = 2**31 - 1
 
 def can_keep_memory() -> bool:
     """Return whether this system's C library has the setting."""
-    return hasattr(ctypes.CDLL(None), "mallopt")
+    return os.name == "posix" and hasattr(ctypes.CDLL(None), "mallopt")
 
 
 def keep_memory() -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 
 from gluontricks import builders
 from gluontricks.data import load_split
+from gluontricks.errors import UsageError
 from gluontricks.learners import SLOTS, Learner, TeacherSpec, engine_module
 from gluontricks.mixing.names import SINGLE
 from gluontricks.models import get_model, list_models
@@ -64,7 +65,7 @@ class Differences(NamedTuple):
     @property
     def agree(self) -> bool:
         """Whether all are within their limits."""
-        return self.gradients <= GRADIENT_LIMIT and max(self) <= LIMIT
+        return self.gradients <= GRADIENT_LIMIT and all(value <= LIMIT for value in self)
 
 
 class Case(NamedTuple):
@@ -111,8 +112,10 @@ def crosscheck(
     Raises
     ------
     UsageError
-        If an engine is missing, or cannot run it.
+        If an engine is missing, or cannot run it, or the run has not so many updates.
     """
+    if steps < 1:
+        raise UsageError(f"{steps} steps compare nothing", "give 1 or more")
     options = options or RunOptions()
     recipe = resolve(recipe)
     train = load_split(recipe.dataset, "train", data_dir=options.data_dir)
@@ -123,6 +126,11 @@ def crosscheck(
     batches = list(
         islice(chain.from_iterable(map(draws.batches, range(recipe.num_epochs or 0))), steps)
     )
+    if len(batches) < steps:
+        raise UsageError(
+            f"{steps} steps are more than the {len(batches)} updates of the run",
+            "give fewer, or more epochs",
+        )
     results = []
     for engine in (REFERENCE, OTHER):
         learner: Learner = engine_module(engine).make_learner(spec)
@@ -181,6 +189,7 @@ def relative(one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> 
     """
     if not one:
         return 0.0
-    gap = max(float(np.abs(one[key] - other[key]).max()) for key in one)
-    size = max(float(np.abs(value).max()) for value in one.values())
+    # NumPy's maximum, since Python's loses a NaN.
+    gap = float(np.max([np.abs(one[key] - other[key]).max() for key in one]))
+    size = float(np.max([np.abs(value).max() for value in one.values()]))
     return gap / size if size else gap

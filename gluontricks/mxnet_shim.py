@@ -77,7 +77,8 @@ def _load() -> Any:
 def _explained(error: Exception) -> MXNetError:
     """Return the error of a failed import with what to do about it."""
     if isinstance(error, ModuleNotFoundError) and error.name == "mxnet":
-        return MXNetError("MXNet is not installed", f"run `make install`, or {install_command()}")
+        remedy = f"run `make install`, or {install_command()}; a prepared run needs PyTorch alone"
+        return MXNetError("MXNet is not installed", remedy)
     text = str(error)
     library = text.split(":")[0]
     if library in PACKAGES:

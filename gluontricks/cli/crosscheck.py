@@ -36,8 +36,6 @@ def run(args: argparse.Namespace) -> int:
     from gluontricks.recipes.resolve import resolve
     from gluontricks.threads import set_threads
 
-    if args.steps < 1:
-        raise UsageError(f"--steps is {args.steps}", "it must be at least 1")
     recipe = resolve(wanted(args))
     options = typed_options(args)
     set_threads(options.threads)
@@ -65,6 +63,11 @@ def wanted(args: argparse.Namespace) -> Recipe:
     """Return the recipe that is meant: every trick on a network, or a run's flags."""
     from gluontricks.crosscheck import COMPOSITE
 
+    if "dtype" in vars(args):
+        raise UsageError(
+            f"--dtype {args.dtype} would have no effect: engines are compared in float64",
+            "leave it out",
+        )
     if args.network is None:
         return typed_recipe(args, DEFAULT)
     if "model" in vars(args):

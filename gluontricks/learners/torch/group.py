@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from datetime import timedelta
 from typing import Any, Dict, List, Tuple
 
@@ -26,6 +29,7 @@ class Group:
 
     def __init__(self, place: Processes = Processes()) -> None:  # noqa: B008 (immutable)
         self.rank, self.size = place
+        self.broken = False
 
     def join(self) -> None:
         """Meet the others.
@@ -43,6 +47,15 @@ class Group:
                 f"the {self.size} processes of this run do not meet ({one_line(error)})",
                 "start them with torchrun, or unset RANK and WORLD_SIZE for one process alone",
             ) from error
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self.terminated)
+
+    def terminated(self, number: int, frame: Any) -> None:
+        """End by the signal, unless there is an end to tell: torchrun ends all if one has ended."""
+        del frame
+        if not self.broken:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
 
     def leave(self) -> None:
         """Part from the others."""
@@ -64,14 +77,14 @@ class Group:
         if self.size == 1:
             return
         flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
-        together(distributed.all_reduce, flat)
+        self.together(distributed.all_reduce, flat)
         pieces = flat.split([tensor.numel() for tensor in tensors])
         foreach._foreach_copy_(tensors, [p.view(t.shape) for p, t in zip(pieces, tensors)])
 
     def tell(self, *numbers: int) -> Tuple[int, ...]:
         """Return two numbers that the first process gives and all receive."""
         told = torch.tensor(numbers or (0, 0), dtype=torch.int64)
-        together(distributed.broadcast, told, 0)
+        self.together(distributed.broadcast, told, 0)
         return tuple(int(n) for n in told)
 
     def share(self, tensors: List[torch.Tensor], counters: Dict[str, float]) -> Dict[str, float]:
@@ -79,20 +92,20 @@ class Group:
         for tensor in tensors:
             # A tensor with its channels innermost is sent as it lies in memory.
             plain = tensor.contiguous()
-            together(distributed.broadcast, plain, 0)
+            self.together(distributed.broadcast, plain, 0)
             tensor.copy_(plain)
         names = sorted(counters)
         values = torch.tensor([float(counters[name]) for name in names], dtype=torch.float64)
-        together(distributed.broadcast, values, 0)
+        self.together(distributed.broadcast, values, 0)
         return dict(zip(names, values.tolist()))
 
-
-def together(exchange: Any, *values: Any) -> None:
-    """Do one exchange between the processes; the end of one is an error of the others."""
-    try:
-        exchange(*values)
-    except RuntimeError as error:
-        raise WorkerError(
-            "another process of this run has ended; see its own message",
-            "start the run again: it goes on from its last checkpoint",
-        ) from error
+    def together(self, exchange: Any, *values: Any) -> None:
+        """Do one exchange between the processes; the end of one is an error of the others."""
+        try:
+            exchange(*values)
+        except RuntimeError as error:
+            self.broken = True
+            raise WorkerError(
+                "another process of this run has ended; see its own message",
+                "start the run again: it goes on from its last checkpoint",
+            ) from error

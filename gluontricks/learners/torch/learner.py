@@ -12,6 +12,7 @@ from gluontricks import streams
 from gluontricks.arrays import like
 from gluontricks.learners import SLOTS, LearnerSpec, LearnerState, check_shapes
 from gluontricks.learners.optimizers import decay_of
+from gluontricks.learners.torch.blocks import Block, joined
 from gluontricks.learners.torch.devices import autocast, device_of, set_up
 from gluontricks.learners.torch.group import Group
 from gluontricks.learners.torch.multi import foreach
@@ -54,10 +55,12 @@ class TorchLearner:
         self.teacher = Teacher(graphs, spec, self.device) if spec.teacher else None
         self.scaler = LossScaler() if spec.dtype == "float16" else None
         self.trained = {path: v for path, v in self.values.items() if v.requires_grad}
-        self.slots: Dict[str, Tuple[torch.Tensor, ...]] = {
-            path: tuple(torch.zeros_like(v, requires_grad=False) for _ in SLOTS[spec.optimizer])
-            for path, v in self.trained.items()
-        }
+        self.blocks = [
+            Block(wd, {path: self.trained[path] for path in paths}, spec.optimizer)
+            for wd, paths in self.decays().items()
+        ]
+        views = dict(chain.from_iterable(block.views.items() for block in self.blocks))
+        self.slots = {path: views[path] for path in self.trained}
         self.updates = 0
         self.pending: List[torch.Tensor] = []
         self.compute: Any = self.forward_backward
@@ -191,12 +194,10 @@ class TorchLearner:
     def update_all(self, **given: Any) -> None:
         """Do the update that the numbers describe; bring the running statistics up to date."""
         with torch.no_grad():
-            grads = dict(zip(self.trained, foreach._foreach_mul(self.grads(), given["rescale"])))
-            for wd, paths in self.decays().items():
-                weights = [self.trained[path] for path in paths]
-                slots = tuple(map(list, zip(*(self.slots[path] for path in paths))))
-                apply = UPDATES[self.spec.optimizer]
-                apply(weights, [grads[path] for path in paths], slots, given, wd)
+            grads = dict(zip(self.trained, self.grads()))
+            for block in self.blocks:
+                own = joined([grads[path] for path in block.paths]).mul_(given["rescale"])
+                UPDATES[self.spec.optimizer](block.weights, own, block.slots, given, block.wd)
             self.training.keep_statistics()
 
     def decays(self) -> Dict[float, List[str]]:

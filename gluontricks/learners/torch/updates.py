@@ -1,14 +1,14 @@
-"""One update of all parameters at once, for each optimizer, as multi-tensor operations.
+"""One update of many parameters at once, for each optimizer.
 
-Each takes the weights, their gradients (mean over the batch), one list of tensors per slot, the
-numbers of the step and the weight decay, and changes weights and slots in place. The formulas are
-those of ``learners/mxnet/updates.py``, whose docstrings have the sources. The numbers are floats,
-or tensors without axes where the step is recorded once and replayed.
+Each takes the weights in one tensor (see ``blocks.py``), their gradients (mean over the batch), the
+slots, the numbers of the step and the weight decay, and changes weights and slots in place. The
+formulas are those of ``learners/mxnet/updates.py``, whose docstrings have the sources. The numbers
+are floats, or tensors without axes where the step is recorded once and replayed.
 """
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Mapping, Tuple
+from typing import Any, Callable, Dict, Mapping, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -25,123 +25,75 @@ from gluontricks.learners.optimizers import (
     nadam_weights,
 )
 from gluontricks.learners.torch.attributes import float32
-from gluontricks.learners.torch.multi import foreach
 
-Tensors = List[torch.Tensor]
 Numbers = Mapping[str, Any]
+Slots = Sequence[torch.Tensor]
+Update = Callable[[torch.Tensor, torch.Tensor, Slots, Numbers, float], None]
 # MXNet's kernel of Adam has its constants in float32.
 BETA1, BETA2, EPSILON = (float32(v) for v in (ADAM_BETA1, ADAM_BETA2, ADAM_EPSILON))
 REST1, REST2 = (float(np.float32(1) - np.float32(v)) for v in (ADAM_BETA1, ADAM_BETA2))
 
 
-def decayed(grads: Tensors, weights: Tensors, wd: float) -> Tensors:
-    """Return the gradients with weight decay, as new tensors."""
-    return list(foreach._foreach_add(grads, weights, alpha=wd))
-
-
-def sgd(
-    weights: Tensors, grads: Tensors, slots: Tuple[Tensors, ...], n: Numbers, wd: float
-) -> None:
+def sgd(w: torch.Tensor, grad: torch.Tensor, slots: Slots, n: Numbers, wd: float) -> None:
     """``m = momentum m - lr (g + wd w)``; ``w += m``."""
     (mom,) = slots
-    step = decayed(grads, weights, float32(wd))
-    foreach._foreach_mul_(step, n["lr"])
-    foreach._foreach_mul_(mom, n["momentum"])
-    foreach._foreach_sub_(mom, step)
-    foreach._foreach_add_(weights, mom)
+    step = torch.add(grad, w, alpha=float32(wd)).mul_(n["lr"])
+    w.add_(mom.mul_(n["momentum"]).sub_(step))
 
 
-def nag(
-    weights: Tensors, grads: Tensors, slots: Tuple[Tensors, ...], n: Numbers, wd: float
-) -> None:
+def nag(w: torch.Tensor, grad: torch.Tensor, slots: Slots, n: Numbers, wd: float) -> None:
     """Nesterov's momentum as MXNet 1.9.1 computes it: the buffer decays with the new weight."""
     (mom,) = slots
-    step = decayed(grads, weights, float32(wd))
-    foreach._foreach_mul_(step, n["ahead"])
-    foreach._foreach_mul_(mom, n["momentum"])
-    foreach._foreach_add_(weights, foreach._foreach_mul(mom, n["momentum"]))
-    foreach._foreach_sub_(weights, step)
-    step = decayed(grads, weights, float32(wd))
-    foreach._foreach_mul_(step, n["lr"])
-    foreach._foreach_sub_(mom, step)
+    mom.mul_(n["momentum"])
+    step = torch.add(grad, w, alpha=float32(wd)).mul_(n["ahead"])
+    w.add_(mom * n["momentum"]).sub_(step)
+    mom.sub_(torch.add(grad, w, alpha=float32(wd)).mul_(n["lr"]))
 
 
-def adam(
-    weights: Tensors, grads: Tensors, slots: Tuple[Tensors, ...], n: Numbers, wd: float
-) -> None:
+def adam(w: torch.Tensor, grad: torch.Tensor, slots: Slots, n: Numbers, wd: float) -> None:
     """Adam, decay added to the gradient."""
     mean, var = slots
-    g = decayed(grads, weights, float32(wd))
+    g = torch.add(grad, w, alpha=float32(wd))
     moments(mean, var, g, (BETA1, REST1, BETA2, REST2))
-    scale = foreach._foreach_sqrt(var)
-    foreach._foreach_add_(scale, EPSILON)
-    step = foreach._foreach_mul(mean, n["lr"])
-    foreach._foreach_div_(step, scale)
-    foreach._foreach_sub_(weights, step)
+    w.sub_((mean * n["lr"]).div_(torch.sqrt(var).add_(EPSILON)))
 
 
 def moments(
-    mean: Tensors, var: Tensors, g: Tensors, betas: Tuple[float, float, float, float]
+    mean: torch.Tensor, var: torch.Tensor, g: torch.Tensor, betas: Tuple[float, float, float, float]
 ) -> None:
     """Bring the two averages of Adam and Nadam up to date."""
     keep, rest, keep_var, rest_var = betas
-    foreach._foreach_mul_(mean, keep)
-    foreach._foreach_add_(mean, g, alpha=rest)
-    foreach._foreach_mul_(var, keep_var)
-    foreach._foreach_addcmul_(var, g, g, rest_var)
+    mean.mul_(keep).add_(g, alpha=rest)
+    var.mul_(keep_var).addcmul_(g, g, value=rest_var)
 
 
-def nadam(
-    weights: Tensors, grads: Tensors, slots: Tuple[Tensors, ...], n: Numbers, wd: float
-) -> None:
+def nadam(w: torch.Tensor, grad: torch.Tensor, slots: Slots, n: Numbers, wd: float) -> None:
     """Nadam: Adam with Nesterov's momentum."""
     mean, var = slots
-    g = decayed(grads, weights, wd)
+    g = torch.add(grad, w, alpha=wd)
     moments(mean, var, g, (ADAM_BETA1, 1 - ADAM_BETA1, ADAM_BETA2, 1 - ADAM_BETA2))
-    foreach._foreach_mul_(g, n["gradient"])
-    foreach._foreach_add_(g, foreach._foreach_mul(mean, n["mean"]))
-    scale = foreach._foreach_div(var, n["bias"])
-    foreach._foreach_sqrt_(scale)
-    foreach._foreach_add_(scale, ADAM_EPSILON)
-    foreach._foreach_mul_(g, n["lr"])
-    foreach._foreach_div_(g, scale)
-    foreach._foreach_sub_(weights, g)
+    g.mul_(n["gradient"]).add_(mean * n["mean"]).mul_(n["lr"])
+    w.sub_(g.div_((var / n["bias"]).sqrt_().add_(ADAM_EPSILON)))
 
 
-def adadelta(
-    weights: Tensors, grads: Tensors, slots: Tuple[Tensors, ...], n: Numbers, wd: float
-) -> None:
+def adadelta(w: torch.Tensor, grad: torch.Tensor, slots: Slots, n: Numbers, wd: float) -> None:
     """AdaDelta, its step times the rate."""
     acc_g, acc_delta = slots
-    foreach._foreach_mul_(acc_g, ADADELTA_RHO)
-    foreach._foreach_addcmul_(acc_g, grads, grads, 1 - ADADELTA_RHO)
-    delta = foreach._foreach_add(acc_delta, ADADELTA_EPSILON)
-    foreach._foreach_div_(delta, foreach._foreach_add(acc_g, ADADELTA_EPSILON))
-    foreach._foreach_sqrt_(delta)
-    foreach._foreach_mul_(delta, grads)
-    foreach._foreach_mul_(acc_delta, ADADELTA_RHO)
-    foreach._foreach_addcmul_(acc_delta, delta, delta, 1 - ADADELTA_RHO)
-    foreach._foreach_add_(delta, weights, alpha=wd)
-    foreach._foreach_mul_(delta, n["lr"])
-    foreach._foreach_sub_(weights, delta)
+    acc_g.mul_(ADADELTA_RHO).addcmul_(grad, grad, value=1 - ADADELTA_RHO)
+    delta = (acc_delta + ADADELTA_EPSILON).div_(acc_g + ADADELTA_EPSILON).sqrt_().mul_(grad)
+    acc_delta.mul_(ADADELTA_RHO).addcmul_(delta, delta, value=1 - ADADELTA_RHO)
+    w.sub_(delta.add_(w, alpha=wd).mul_(n["lr"]))
 
 
-def rmsprop(
-    weights: Tensors, grads: Tensors, slots: Tuple[Tensors, ...], n: Numbers, wd: float
-) -> None:
+def rmsprop(w: torch.Tensor, grad: torch.Tensor, slots: Slots, n: Numbers, wd: float) -> None:
     """RMSProp, decay added to the gradient."""
     (mean_square,) = slots
-    g = decayed(grads, weights, wd)
-    foreach._foreach_mul_(mean_square, RMSPROP_RHO)
-    foreach._foreach_addcmul_(mean_square, g, g, 1 - RMSPROP_RHO)
-    scale = foreach._foreach_add(mean_square, RMSPROP_EPSILON)
-    foreach._foreach_sqrt_(scale)
-    foreach._foreach_mul_(g, n["lr"])
-    foreach._foreach_div_(g, scale)
-    foreach._foreach_sub_(weights, g)
+    g = torch.add(grad, w, alpha=wd)
+    mean_square.mul_(RMSPROP_RHO).addcmul_(g, g, value=1 - RMSPROP_RHO)
+    w.sub_(g.mul_(n["lr"]).div_((mean_square + RMSPROP_EPSILON).sqrt_()))
 
 
-UPDATES: Dict[str, Callable[[Tensors, Tensors, Tuple[Tensors, ...], Numbers, float], None]] = {
+UPDATES: Dict[str, Update] = {
     "sgd": sgd,
     "nag": nag,
     "adam": adam,
