@@ -4,7 +4,8 @@
     gluontricks crosscheck --mixup-type stitch-vertical --optimizer adam --steps 3
 
 With a network's name every trick is on at once, on digits. Otherwise the flags are those of a
-run; a teacher without --teacher-params is a new network. Exit code 81 if they disagree.
+run; a teacher without --teacher-params is a new network. Exit code 81 if they disagree beyond
+what rounding alone does in that run.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compare and tell."""
-    from gluontricks.crosscheck import GRADIENT_LIMIT, LIMIT, crosscheck
+    from gluontricks.crosscheck import GRADIENT_LIMIT, LIMIT, crosscheck, rounding
     from gluontricks.recipes.resolve import resolve
     from gluontricks.threads import set_threads
 
@@ -49,13 +50,20 @@ def run(args: argparse.Namespace) -> int:
         )
         for kind, value in found._asdict().items():
             put(f"  {kind:<11} {value:.1e}{'  (first step)' if kind == 'gradients' else ''}")
-    if not found.agree:
+    if found.agree:
+        verdict = f"the engines agree: gradients within {GRADIENT_LIMIT:g}, all within {LIMIT:g}"
+    elif found.explained_by(rounding(recipe, steps=args.steps, options=options)):
+        verdict = (
+            "the engines agree as far as can be seen: MXNet itself ends as far from itself when "
+            "its first weights change in the last digit; fewer --steps, or a lower --lr, show more"
+        )
+    else:
         raise IntegrityError(
             f"the engines disagree (limits: gradients {GRADIENT_LIMIT:g}, others {LIMIT:g})",
             "report it with the command and this output",
         )
     if not args.json:
-        put(f"the engines agree: gradients within {GRADIENT_LIMIT:g}, all within {LIMIT:g}")
+        put(verdict)
     return 0
 
 
