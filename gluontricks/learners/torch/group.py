@@ -25,11 +25,18 @@ class Group:
     Parameters
     ----------
     place : Processes
+
+    Attributes
+    ----------
+    broken : bool
+        Whether another process has ended.
+    at_work : bool
+        Of the first process: whether the others do what it told them, and wait for its part.
     """
 
     def __init__(self, place: Processes = Processes()) -> None:  # noqa: B008 (immutable)
         self.rank, self.size = place
-        self.broken = False
+        self.broken = self.at_work = False
 
     def join(self) -> None:
         """Meet the others.

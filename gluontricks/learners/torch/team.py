@@ -33,9 +33,13 @@ class Team:
         return self.group.tell()[0] == BEGIN
 
     def end(self) -> None:
-        """Send the followers home; one that has ended by itself needs no word."""
-        with suppress(WorkerError):
-            self.group.tell(END, 0)
+        """Send the followers home, unless they are at work, where they would not hear it.
+
+        They then notice that this process is gone; one that has ended by itself needs no word.
+        """
+        if not self.group.at_work:
+            with suppress(WorkerError):
+                self.group.tell(END, 0)
         self.group.leave()
 
     def follow(self, learner: TorchLearner, draws: Any) -> None:
@@ -135,7 +139,9 @@ class Leader:
     def step(self, batch: Batch) -> None:
         """Do one update, all together."""
         self.group.tell(STEP, batch.step)
+        self.group.at_work = True
         self.learner.step(batch)
+        self.group.at_work = False
 
     def losses(self) -> np.ndarray:
         """Return the mean loss over all shards of each step since the last call."""
@@ -157,7 +163,9 @@ class Leader:
         """Go on from ``state``, all together."""
         self.learner.load_state(state)
         self.group.tell(STATE, 0)
+        self.group.at_work = True
         receive(self.learner, self.group)
+        self.group.at_work = False
 
 
 def receive(learner: TorchLearner, group: Group) -> None:
