@@ -14,6 +14,7 @@ CODES = {
     "OutputError": 73,
     "DiskError": 74,
     "LockedError": 75,
+    "WorkerError": 76,
     "DivergedError": 80,
     "IntegrityError": 81,
 }

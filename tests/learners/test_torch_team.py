@@ -248,6 +248,7 @@ def goes_on(out):
     return final_state(out)
 
 
+@pytest.mark.slow
 def test_a_killed_follower_ends_the_run_which_goes_on_as_if_nothing_had_been(tmp_path, whole):
     done = ended(tmp_path / "run", "killed", rank=1)
     assert GONE in done.err

@@ -20,28 +20,20 @@ need("torch")
 FLAGS = TINY[1:-2]  # without what is no part of a recipe
 TRICKS = ("--mixup-type", "stitch-vertical", "--label-smoothing", "0.1", "--last-gamma", "--no-wd")
 TAUGHT = ("--teacher", "resnet14_v1")
-BLOCKED = (
-    "import sys; sys.modules['mxnet'] = None; sys.modules['gluoncv'] = None;"
-    "from gluontricks.cli import main; sys.exit(main(sys.argv[1:]))"
-)
+PLAIN = "import sys; from gluontricks.cli import main; sys.exit(main(sys.argv[1:]))"
+BLOCKED = f"import sys; sys.modules['mxnet'] = sys.modules['gluoncv'] = None; {PLAIN}"
 
 
-def other_python():
-    """The interpreter of an environment with PyTorch, without MXNet."""
-    python = os.environ.get("GLUONTRICKS_TORCH_PYTHON")
-    if python:
-        return [python, "-c", BLOCKED.replace("sys.modules['mxnet'] = None;", "")]
-    reason = "needs an environment without MXNet: $GLUONTRICKS_TORCH_PYTHON is not set"
-    if os.environ.get("GLUONTRICKS_REQUIRE_DATA") == "1":
-        pytest.fail(reason)
-    return pytest.skip(reason)
+ALONE = os.environ.get("GLUONTRICKS_TORCH_PYTHON")
+# Blocking MXNet stands in for an environment without it; where there is one it is the slow tests'.
+KINDS = ["absent", pytest.param("blocked", marks=pytest.mark.slow)] if ALONE else ["blocked"]
 
 
-@pytest.fixture(scope="module", params=["blocked", "absent"])
+@pytest.fixture(scope="module", params=KINDS)
 def alone(request):
-    """Return what runs a command where MXNet cannot be imported, or is not installed."""
-    blocked = [sys.executable, "-c", BLOCKED]
-    start = blocked if request.param == "blocked" else other_python()
+    """Return what runs a command where MXNet is not installed, or cannot be imported."""
+    absent = request.param == "absent"
+    start = [str(ALONE), "-c", PLAIN] if absent else [sys.executable, "-c", BLOCKED]
 
     def run(*words):
         done = subprocess.run(
@@ -83,6 +75,14 @@ def trained(prepared, alone, tmp_path_factory):
     assert "stopped after update 3" in succeeded(alone("train", run, "--max-steps", "3")).out
     assert "finished: top-1" in succeeded(alone("train", run)).out
     return run
+
+
+def test_where_data_are_required_so_is_an_environment_without_mxnet():
+    if not ALONE and os.environ.get("GLUONTRICKS_REQUIRE_DATA") != "1":
+        pytest.skip("needs an environment without MXNet: $GLUONTRICKS_TORCH_PYTHON is not set")
+    code = "import importlib.util as u; print(u.find_spec('mxnet'), bool(u.find_spec('torch')))"
+    done = subprocess.run([str(ALONE), "-c", code], capture_output=True, text=True)
+    assert done.stdout == "None True\n"
 
 
 def test_a_prepared_run_holds_no_weights_but_the_teachers(prepared):
