@@ -57,6 +57,7 @@ def assert_predicts_alike(one, other, state):
     np.testing.assert_array_equal(one.predict(IMAGES), other.predict(IMAGES))
 
 
+@pytest.mark.slow
 def test_float16_scales_its_loss_and_follows_float32(monkeypatch):
     """Where a CPU may do it: a GPU's float16 differs in speed, not in arithmetic."""
     monkeypatch.setattr(devices, "check_cpu", lambda _: None)

@@ -37,7 +37,7 @@ def distilled(teacher_run):
             "--mixup-type", "stitch-vertical")  # fmt: skip
 
 
-@pytest.mark.parametrize("engine", ["mxnet", "torch"])
+@pytest.mark.parametrize("engine", ["mxnet", pytest.param("torch", marks=pytest.mark.slow)])
 def test_three_kills_with_teacher_and_stitching_change_nothing(tmp_path, teacher_run, engine):
     need(engine)
     options = (*distilled(teacher_run), "--num-epochs", "3", "--engine", engine)
