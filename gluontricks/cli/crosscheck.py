@@ -1,7 +1,7 @@
 """Run both engines in float64 from the same seed and data; tell how far they are apart.
 
     gluontricks crosscheck resnet56_v1
-    gluontricks crosscheck --mixup-type stitch-vertical --optimizer adam --steps 3
+    gluontricks crosscheck --mixup-type stitch-vertical --batch-size 16 --steps 3
 
 With a network's name every trick is on at once, on digits. Otherwise the flags are those of a
 run; a teacher without --teacher-params is a new network. Exit code 81 if they disagree beyond
