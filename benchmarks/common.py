@@ -21,14 +21,13 @@ from gluontricks.data import DATASETS, ImageSet, load_split
 from gluontricks.data.images import image_set
 from gluontricks.data.locations import data_folder, find
 from gluontricks.draws import Draws
-from gluontricks.learners import Learner, TeacherSpec
+from gluontricks.learners import Learner, TeacherSpec, make_learner
 from gluontricks.pipeline import Batch
 from gluontricks.recipes import DEFAULT, Recipe
 from gluontricks.recipes.resolve import resolve
 from gluontricks.results.environment import code, hardware, software
 from gluontricks.results.plain import canonical, plain
 from gluontricks.threads import physical_cores
-from gluontricks.training import make_learner
 
 SCHEMA = "gluontricks.bench/1"
 DATASET = "cifar100"

@@ -13,11 +13,10 @@ from gluontricks.data import ImageSet, load_split
 from gluontricks.errors import UsageError
 from gluontricks.learners import (
     SLOTS,
-    Learner,
     LearnerSpec,
     LearnerState,
     TeacherSpec,
-    engine_module,
+    make_learner,
 )
 from gluontricks.mixing.names import SINGLE
 from gluontricks.models import get_model, list_models
@@ -144,20 +143,31 @@ def crosscheck(
     UsageError
         If an engine is missing, or cannot run it, or the run has not so many updates.
     """
-    run = make_run(recipe, steps, options or RunOptions())
-    return differences(outcome(REFERENCE, run), outcome(OTHER, run))
+    return Comparison(recipe, steps=steps, options=options).engines()
 
 
-def rounding(
-    recipe: Recipe, *, steps: int = 5, options: Optional[RunOptions] = None
-) -> Differences:
-    """Return how far the reference moves if every initial weight is changed in its last digit.
+class Comparison:
+    """The reference's updates of a run, and how far others end from them.
 
-    No two engines can be closer in a run that makes so much of rounding. The arguments are those
-    of :func:`crosscheck`.
+    The arguments are those of :func:`crosscheck`.
     """
-    run = make_run(recipe, steps, options or RunOptions())
-    return differences(outcome(REFERENCE, run), outcome(REFERENCE, run, disturbed=True))
+
+    def __init__(
+        self, recipe: Recipe, *, steps: int = 5, options: Optional[RunOptions] = None
+    ) -> None:
+        self.run = make_run(recipe, steps, options or RunOptions())
+        self.reference = outcome(REFERENCE, self.run)
+
+    def engines(self) -> Differences:
+        """Return how far the other engine is."""
+        return differences(self.reference, outcome(OTHER, self.run))
+
+    def rounding(self) -> Differences:
+        """Return how far the reference moves if each initial weight changes in its last digit.
+
+        No two engines can be closer in a run that makes so much of rounding.
+        """
+        return differences(self.reference, outcome(REFERENCE, self.run, disturbed=True))
 
 
 def make_run(recipe: Recipe, steps: int, options: RunOptions) -> Run:
@@ -208,7 +218,7 @@ def outcome(
     engine: str, run: Run, *, disturbed: bool = False
 ) -> Dict[str, Mapping[str, np.ndarray]]:
     """Do the updates on an engine; return the arrays of every kind."""
-    learner = make_learner(engine, run.spec)
+    learner = make_learner(run.spec, engine)
     learner.attach(run.train.images, run.train.labels)
     learner.begin(run.rates, run.momenta)
     if disturbed:
@@ -227,27 +237,6 @@ def outcome(
         "parameters": parameters,
         "statistics": statistics,
     }
-
-
-def make_learner(engine: str, spec: LearnerSpec) -> Learner:
-    """Return the learner of an engine, if its memory suffices.
-
-    Raises
-    ------
-    UsageError
-        If it does not; the largest batch that fits is named.
-    """
-    module = engine_module(engine)
-    # The engines' estimates are of float32.
-    needed, free = 2 * module.memory_needed(spec), module.free_memory(spec)
-    if needed > free:
-        raise UsageError(
-            f"--batch-size {spec.batch_size} needs about {needed / 2**30:.1f} GB of memory in "
-            f"float64, {free / 2**30:.1f} are free",
-            f"give --batch-size {module.fitting_batch(spec, free // 2)} or less",
-        )
-    learner: Learner = module.make_learner(spec)
-    return learner
 
 
 def disturb(state: LearnerState) -> LearnerState:

@@ -13,10 +13,10 @@ from gluontricks.advice import how_to_train
 from gluontricks.builders import Data, Plan
 from gluontricks.draws import Draws
 from gluontricks.engine import Training, fit
-from gluontricks.errors import DivergedError, GluontricksError, IntegrityError, UsageError
+from gluontricks.errors import DivergedError, GluontricksError, IntegrityError
 from gluontricks.graphs import read_graphs
 from gluontricks.history import note_start
-from gluontricks.learners import Learner, LearnerSpec, engine_module
+from gluontricks.learners import Learner, engine_module, make_learner
 from gluontricks.options import RunOptions
 from gluontricks.pipeline import Batch
 from gluontricks.processes import processes
@@ -228,31 +228,6 @@ def make_training(
         log_interval=options.log_interval,
         max_steps=options.max_steps or float("inf"),
     )
-
-
-def make_learner(spec: LearnerSpec, engine: str) -> Learner:
-    """Return the learner of ``spec``, if the memory that is free suffices.
-
-    Raises
-    ------
-    UsageError
-        If it does not; the largest batch that fits is named.
-    """
-    module = engine_module(engine)
-    needed, free = module.memory_needed(spec), module.free_memory(spec)
-    if needed > free:
-        fits = module.fitting_batch(spec, free)
-        remedy = (
-            f"give --batch-size {fits} or less"
-            if fits
-            else f"use a machine with {needed / 2**30:.0f} GB"
-        )
-        raise UsageError(
-            f"--batch-size {spec.batch_size} needs about {needed / 2**30:.1f} GB of memory, "
-            f"{free / 2**30:.1f} are free",
-            remedy,
-        )
-    return module.make_learner(spec)
 
 
 def prepare(plan: Plan, options: RunOptions) -> Prepared:

@@ -9,8 +9,9 @@ import sys
 from datetime import datetime, timezone
 from pathlib import Path
 
+from gluontricks.cli import guarded
 from gluontricks.crosscheck import LIMITS, cases, crosscheck
-from gluontricks.errors import GluontricksError, IntegrityError
+from gluontricks.errors import IntegrityError
 from gluontricks.files import make_folder, write_atomic
 from gluontricks.results.crosschecked import FILE, document
 from gluontricks.results.make import write_tables
@@ -25,17 +26,12 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=5, help="updates to compare (5)")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
     options = parser.parse_args()
-    try:
-        set_threads(None)
-        compare(options.steps, make_folder(options.results))
-    except GluontricksError as error:
-        print(f"error: {error.cause}\nremedy: {error.remedy}", file=sys.stderr)
-        return error.code
-    return 0
+    return guarded(lambda: compare(options.steps, make_folder(options.results)), debug=False)
 
 
-def compare(steps: int, results: Path) -> None:
+def compare(steps: int, results: Path) -> int:
     """Compare case by case, telling each; write what came out."""
+    set_threads()
     rows, apart = [], []
     for case in cases():
         found = crosscheck(case.recipe, steps=steps)
@@ -52,6 +48,7 @@ def compare(steps: int, results: Path) -> None:
         raise IntegrityError(
             f"the engines disagree on {', '.join(apart)}", "report it with this output"
         )
+    return 0
 
 
 if __name__ == "__main__":

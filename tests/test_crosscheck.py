@@ -147,7 +147,8 @@ def test_a_run_that_makes_much_of_rounding_is_no_disagreement(monkeypatch):
 
 
 def test_what_rounding_does_is_of_the_size_that_engines_differ_by():
-    own, found = checking.rounding(COMPOSITE), checking.crosscheck(COMPOSITE)
+    comparison = checking.Comparison(COMPOSITE)
+    own, found = comparison.rounding(), comparison.engines()
     assert found.explained_by(own)
     assert 0 < own.gradients < 1e-10
     assert not Differences(0.0, 1e-9, 0.0, 0.0).explained_by(own)

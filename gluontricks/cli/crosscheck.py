@@ -33,14 +33,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compare and tell."""
-    from gluontricks.crosscheck import GRADIENT_LIMIT, LIMIT, crosscheck, rounding
+    from gluontricks.crosscheck import GRADIENT_LIMIT, LIMIT, Comparison
     from gluontricks.recipes.resolve import resolve
     from gluontricks.threads import set_threads
 
     recipe = resolve(wanted(args))
     options = typed_options(args)
     set_threads(options.threads)
-    found = crosscheck(recipe, steps=args.steps, options=options)
+    comparison = Comparison(recipe, steps=args.steps, options=options)
+    found = comparison.engines()
     if args.json:
         print_json(found._asdict())
     else:
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
             put(f"  {kind:<11} {value:.1e}{'  (first step)' if kind == 'gradients' else ''}")
     if found.agree:
         verdict = f"the engines agree: gradients within {GRADIENT_LIMIT:g}, all within {LIMIT:g}"
-    elif found.explained_by(rounding(recipe, steps=args.steps, options=options)):
+    elif found.explained_by(comparison.rounding()):
         verdict = (
             "the engines agree as far as can be seen: MXNet itself ends as far from itself when "
             "its first weights change in the last digit; fewer --steps, or a lower --lr, show more"

@@ -217,6 +217,35 @@ def engine_module(engine: str) -> Any:
     return import_module(ENGINES[engine])
 
 
+def make_learner(spec: LearnerSpec, engine: str) -> Learner:
+    """Return the learner of ``spec``, if the memory that is free suffices.
+
+    Raises
+    ------
+    UsageError
+        If it does not; the largest batch that fits is named.
+    """
+    module = engine_module(engine)
+    # The engines' estimates are of float32; what a process needs anyway is small beside it.
+    width = 2 if spec.dtype == "float64" else 1
+    needed, free = width * module.memory_needed(spec), module.free_memory(spec)
+    if needed > free:
+        fits = module.fitting_batch(spec, free // width)
+        remedy = (
+            f"give --batch-size {fits} or less"
+            if fits
+            else f"use a machine with {needed / 2**30:.0f} GB"
+        )
+        precision = " in float64" if width == 2 else ""
+        raise UsageError(
+            f"--batch-size {spec.batch_size} needs about {needed / 2**30:.1f} GB of memory"
+            f"{precision}, {free / 2**30:.1f} are free",
+            remedy,
+        )
+    learner: Learner = module.make_learner(spec)
+    return learner
+
+
 def installed_engine() -> str:
     """Return the engine for work that either does alike: MXNet, or PyTorch where there is none."""
     return "mxnet" if find_spec("mxnet") or not find_spec("torch") else "torch"

@@ -62,6 +62,6 @@ def views_of(block: torch.Tensor, tensors: Sequence[torch.Tensor]) -> List[torch
 def shaped(part: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
     """Return a part of a block as a tensor of this shape."""
     if len(shape) != 4:
-        return part.view(*shape)
+        return part.view(tuple(shape))
     outputs, inputs, *kernel = shape
     return part.view(outputs, *kernel, inputs).permute(0, 3, 1, 2)

@@ -12,6 +12,7 @@ import torch
 from torch import distributed
 
 from gluontricks.errors import UsageError, WorkerError, one_line
+from gluontricks.learners.torch.blocks import joined, views_of
 from gluontricks.learners.torch.multi import foreach
 from gluontricks.processes import Processes
 
@@ -83,10 +84,9 @@ class Group:
         """
         if self.size == 1:
             return
-        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
-        self.together(distributed.all_reduce, flat)
-        pieces = flat.split([tensor.numel() for tensor in tensors])
-        foreach._foreach_copy_(tensors, [p.view(t.shape) for p, t in zip(pieces, tensors)])
+        block = joined(tensors)
+        self.together(distributed.all_reduce, block)
+        foreach._foreach_copy_(tensors, views_of(block, tensors))
 
     def tell(self, *numbers: int) -> Tuple[int, ...]:
         """Return two numbers that the first process gives and all receive."""
