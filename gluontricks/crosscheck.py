@@ -16,6 +16,7 @@ from gluontricks.learners import (
     LearnerSpec,
     LearnerState,
     TeacherSpec,
+    engine_module,
     make_learner,
 )
 from gluontricks.mixing.names import SINGLE
@@ -174,6 +175,8 @@ def make_run(recipe: Recipe, steps: int, options: RunOptions) -> Run:
     """Return what both engines are given."""
     if steps < 1:
         raise UsageError(f"{steps} steps compare nothing", "give 1 or more")
+    for engine in (REFERENCE, OTHER):
+        engine_module(engine)  # one that is missing is told before the other has computed
     recipe = resolve(recipe)
     train = load_split(recipe.dataset, "train", data_dir=options.data_dir)
     draws = builders.make_draws(recipe, train)

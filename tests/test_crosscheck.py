@@ -185,6 +185,7 @@ def test_without_pytorch_it_is_told_how_to_install_it(monkeypatch):
     for name in [n for n in sys.modules if n.startswith("gluontricks.learners.torch")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setattr(checking, "outcome", lambda *_, **__: pytest.fail("MXNet computed first"))
     done = command(*SMALL)
     assert done.code != 0
     assert "gluontricks[torch]" in done.err

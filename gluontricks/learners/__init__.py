@@ -211,8 +211,8 @@ def engine_module(engine: str) -> Any:
         raise unknown("engine", engine, ENGINES)
     if engine == "torch" and find_spec("torch") is None:
         raise UsageError(
-            "--engine torch needs PyTorch, which is not installed",
-            "pip install 'gluontricks[torch]', or use --engine mxnet",
+            "the PyTorch engine needs PyTorch, which is not installed",
+            "pip install 'gluontricks[torch]'; --engine mxnet does without",
         )
     return import_module(ENGINES[engine])
 
