@@ -218,6 +218,7 @@ def make_rates(recipe: Recipe, steps_per_epoch: int) -> List[float]:
         peak=recipe.lr or 0.0,
         form=recipe.lr_form,
         warmup_epochs=recipe.warmup_epochs,
+        warmup_lr=recipe.warmup_lr,
         decay=1.0 if recipe.lr_decay is None else recipe.lr_decay,
         decay_epochs=recipe.lr_decay_epoch or (),
         decay_from=recipe.lr_decay_from or "start",

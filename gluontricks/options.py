@@ -26,4 +26,15 @@ class RunOptions:
     teacher_cache: bool = False
     tensorboard: bool = False
     dry_run: bool = False
+    num_workers: Optional[int] = None
+    num_gpus: int = 0
+    use_rec: bool = False
+    rec_train: Optional[Path] = None
+    rec_train_idx: Optional[Path] = None
+    rec_val: Optional[Path] = None
+    rec_val_idx: Optional[Path] = None
+    cache: Optional[Path] = None
+    resume_params: Optional[Path] = None
+    save_frequency: int = 0
+    logging_file: Optional[Path] = None
     command: Tuple[str, ...] = field(default=())

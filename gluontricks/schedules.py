@@ -114,6 +114,8 @@ class Schedule:
         :func:`rate` or :func:`rate_gluoncv`.
     warmup_epochs : int
         Epochs of linear warm-up.
+    warmup_lr : float
+        Rate that it starts from, one step before the first.
     decay, decay_epochs
         Factor of mode ``step``, and the epochs that it is applied from.
     decay_from : {'start', 'warmup'}
@@ -124,6 +126,7 @@ class Schedule:
     peak: float
     form: str = "exact"
     warmup_epochs: int = 0
+    warmup_lr: float = 0.0
     decay: float = 0.1
     decay_epochs: Tuple[int, ...] = ()
     decay_from: str = "start"
@@ -142,7 +145,7 @@ def rate_table(schedule: Schedule, *, epochs: int, steps_per_epoch: int) -> List
     offset = schedule.warmup_epochs if schedule.decay_from == "warmup" else 0
     decay_steps = [(epoch + offset) * steps_per_epoch for epoch in schedule.decay_epochs]
     total = epochs * steps_per_epoch
-    return [
+    rates = [
         FORMS[schedule.form](
             step,
             mode=schedule.mode,
@@ -154,3 +157,6 @@ def rate_table(schedule: Schedule, *, epochs: int, steps_per_epoch: int) -> List
         )
         for step in range(total)
     ]
+    for step in range(schedule.warmup_epochs * steps_per_epoch):
+        rates[step] = schedule.warmup_lr + rates[step] * (1 - schedule.warmup_lr / schedule.peak)
+    return rates

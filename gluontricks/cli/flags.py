@@ -16,7 +16,7 @@ from gluontricks.mixing.names import SINGLE
 from gluontricks.models import MODELS
 from gluontricks.options import RunOptions
 from gluontricks.recipes import get_recipe
-from gluontricks.recipes.resolve import flag
+from gluontricks.recipes.checks import flag
 from gluontricks.recipes.spec import Recipe
 
 OPTION_HELP = {
@@ -33,6 +33,17 @@ OPTION_HELP = {
     "teacher_params": "the teacher's parameters: .params, .safetensors, or a run's directory",
     "teacher_cache": "store the teacher's logits beside the run",
     "tensorboard": "write scalars for TensorBoard into the run directory",
+    "num_workers": "processes that decode images on disk (default: the cores, 4 at most)",
+    "num_gpus": "GPUs that share every batch; on torch a process for each is started",
+    "use_rec": "read images from record files",
+    "rec_train": "record file of the training images",
+    "rec_train_idx": "its index",
+    "rec_val": "record file of the validation images",
+    "rec_val_idx": "its index",
+    "cache": "folder for decoded images, for sets that are small",
+    "resume_params": "parameters to begin with, at --resume-epoch",
+    "save_frequency": "epochs between two .params files of their own; 0 for none",
+    "logging_file": "the log's file (default: train.log in the run's directory)",
     "dry_run": "do a few updates, tell time and memory, write nothing",
 }
 # Fields whose names stand in a registry, which their help lists.
@@ -44,9 +55,6 @@ REGISTRIES: Dict[str, Iterable[str]] = {
 # GluonCV's flags without a meaning here: whatever they say is what happens anyway.
 IGNORED = {
     "--mode": "networks are always hybridized",
-    "-j": "data sets in memory need no worker processes",
-    "--num-data-workers": "data sets in memory need no worker processes",
-    "--num-gpus": "the device is named by --device",
 }
 
 
@@ -120,16 +128,16 @@ def add_option_flags(parser: argparse.ArgumentParser, names: Sequence[str] = ())
         default=argparse.SUPPRESS,
         help="start again; a run that is there is kept aside",
     )
-    for name in ("--mode", "--num-gpus"):
-        group.add_argument(
-            name, default=argparse.SUPPRESS, help=argparse.SUPPRESS, dest=f"ignored:{name}"
-        )
+    group.add_argument(
+        "--mode", default=argparse.SUPPRESS, help=argparse.SUPPRESS, dest="ignored:--mode"
+    )
     group.add_argument(
         "-j",
         "--num-data-workers",
+        type=int,
         default=argparse.SUPPRESS,
         help=argparse.SUPPRESS,
-        dest="ignored:--num-data-workers",
+        dest="num_workers",
     )
 
 
@@ -158,15 +166,11 @@ def typed_options(args: argparse.Namespace) -> RunOptions:
 
 
 def check_ignored(args: argparse.Namespace) -> None:
-    """Tell that a flag of GluonCV means nothing here; refuse what would be ignored wrongly."""
+    """Tell that a flag of GluonCV means nothing here."""
     for key, value in vars(args).items():
         if not key.startswith("ignored:"):
             continue
         name = key.partition(":")[2]
-        if name == "--num-gpus" and value != "0":
-            raise UsageError(
-                f"--num-gpus {value} is not an option here", "give --device cuda for one GPU"
-            )
         sys.stderr.write(
             f"notice: {name} {value} is accepted and changes nothing: {IGNORED[name]}\n"
         )

@@ -26,7 +26,7 @@ class Augmentation:
     ----------
     flip : float
         Probability of a horizontal flip.
-    brightness, saturation : float
+    brightness, contrast, saturation : float
         The factor is uniform in 1 - this .. 1 + this. Saturation is MXNet's, which blends with
         the blue part of the luminance instead of all of it and so changes the brightness too.
     hue : float
@@ -44,6 +44,7 @@ class Augmentation:
 
     flip: float = 0.0
     brightness: float = 0.0
+    contrast: float = 0.0
     saturation: float = 0.0
     hue: float = 0.0
     lighting: float = 0.0
@@ -162,6 +163,7 @@ class Augmentation:
 _LIMITS = {
     "flip": 1,
     "brightness": 1,
+    "contrast": 1,
     "saturation": 1,
     "hue": 1,
     "lighting": 100,
@@ -194,6 +196,7 @@ def _draw_crop(strength: int, seed: int, epoch: int, count: int) -> np.ndarray:
 _DRAWS: Dict[str, Callable[..., np.ndarray]] = {
     "flip": _draw_flip,
     "brightness": _draw_factor("brightness"),
+    "contrast": _draw_factor("contrast"),
     "saturation": _draw_factor("saturation"),
     "hue": _draw_factor("hue"),
     "lighting": _draw_lighting,

@@ -54,7 +54,8 @@ class DatasetInfo:
 
     ``mean`` and ``std`` are per channel, of pixels in 0..1. ``augmentation`` holds the strengths
     that a recipe takes if it names none: the arguments of
-    :class:`gluontricks.data.augment.Augmentation`.
+    :class:`gluontricks.data.augment.Augmentation`. A set that is ``on_disk`` has images of any
+    size, which are decoded when they are needed; 0 stands for what only its files tell.
     """
 
     name: str
@@ -66,6 +67,7 @@ class DatasetInfo:
     class_names: Tuple[str, ...]
     train_size: int
     test_size: int
+    on_disk: bool = False
 
 
 def _cifar(name: str, class_names: Tuple[str, ...], mean: Channels, std: Channels) -> DatasetInfo:
@@ -73,6 +75,7 @@ def _cifar(name: str, class_names: Tuple[str, ...], mean: Channels, std: Channel
     strengths = {
         "flip": 0.5,
         "brightness": 0.4,
+        "contrast": 0.0,
         "saturation": 0.4,
         "hue": 0.4,
         "lighting": 0.1,
@@ -91,6 +94,53 @@ def _cifar(name: str, class_names: Tuple[str, ...], mean: Channels, std: Channel
     )
 
 
+def _on_disk(
+    name: str, *, class_names: Tuple[str, ...] = (), classes: int, train_size: int, test_size: int
+) -> DatasetInfo:
+    return DatasetInfo(
+        name=name,
+        classes=classes,
+        image_size=224,
+        mean=IMAGENET[0],
+        std=IMAGENET[1],
+        augmentation=PRESETS["paper"],
+        class_names=class_names,
+        train_size=train_size,
+        test_size=test_size,
+        on_disk=True,
+    )
+
+
+# Strengths of the colour changes of ImageNet training: Bag of Tricks (section 2.1), and what
+# GluonCV's script did in its stead.
+PRESETS: Dict[str, Dict[str, float]] = {
+    "paper": {
+        "flip": 0.5,
+        "brightness": 0.4,
+        "contrast": 0.0,
+        "saturation": 0.4,
+        "hue": 0.4,
+        "lighting": 0.1,
+        "crop_pad": 0,
+    },
+    "gluoncv": {
+        "flip": 0.5,
+        "brightness": 0.4,
+        "contrast": 0.4,
+        "saturation": 0.4,
+        "hue": 0.0,
+        "lighting": 0.1,
+        "crop_pad": 0,
+    },
+    "none": dict.fromkeys(
+        ("flip", "brightness", "contrast", "saturation", "hue", "lighting", "crop_pad"), 0.0
+    ),
+}
+
+_IMAGENETTE = (
+    "n01440764 n02102040 n02979186 n03000684 n03028079 n03394916 n03417042 n03425413 n03445777 "
+    "n03888257"
+)
 _CIFAR10_NAMES = "airplane automobile bird cat deer dog frog horse ship truck"
 _CIFAR100: Tuple[Channels, Channels] = ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762))
 
@@ -113,6 +163,7 @@ DATASETS: Dict[str, DatasetInfo] = {
         augmentation={
             "flip": 0.0,
             "brightness": 0.0,
+            "contrast": 0.0,
             "saturation": 0.0,
             "hue": 0.0,
             "lighting": 0.0,
@@ -122,6 +173,16 @@ DATASETS: Dict[str, DatasetInfo] = {
         train_size=1437,
         test_size=360,
     ),
+    "imagenet": _on_disk("imagenet", classes=1000, train_size=1_281_167, test_size=50_000),
+    "imagenette": _on_disk(
+        "imagenette",
+        class_names=tuple(_IMAGENETTE.split()),
+        classes=10,
+        train_size=9_469,
+        test_size=3_925,
+    ),
+    # Images of one's own, in a folder for each class.
+    "folder": _on_disk("folder", classes=0, train_size=0, test_size=0),
 }
 
 

@@ -29,9 +29,9 @@ SLOTS: Dict[str, Tuple[str, ...]] = {
 class LearnerState(NamedTuple):
     """Everything an update depends on.
 
-    ``arrays`` has the keys ``p/<path>`` (parameters and running statistics) and
-    ``o/<path>/<slot>`` (optimizer); ``counters`` the numbers ``updates`` and, with loss
-    scaling, those of the scaler.
+    ``arrays`` has the keys ``p/<path>`` (parameters and running statistics),
+    ``o/<path>/<slot>`` (optimizer) and ``e/<path>`` (moving average); ``counters`` the numbers
+    ``updates`` and, with loss scaling, those of the scaler.
     """
 
     arrays: Dict[str, np.ndarray]
@@ -80,6 +80,13 @@ class LearnerSpec:
     shards : int
         Parts of every batch that pass through the network one after the other, or on several
         devices at once; batch norm sees one at a time.
+    device : str
+        ``cpu`` or ``cuda[:N]``; several, with commas between them, on MXNet.
+    ema : float
+        Decay of the moving average of parameters and running statistics, with which the learner
+        then predicts; 0 for none.
+    loss_scale : float, optional
+        Constant loss scale of float16; dynamic if not given.
     """
 
     model: str
@@ -100,6 +107,8 @@ class LearnerSpec:
     compile: bool = False
     deterministic: bool = False
     shards: int = 1
+    ema: float = 0.0
+    loss_scale: Optional[float] = None
 
 
 @dataclass(frozen=True)

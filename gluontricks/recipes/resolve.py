@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from gluontricks.data.registry import dataset_info
+from gluontricks.data.registry import PRESETS, DatasetInfo, dataset_info
 from gluontricks.errors import UsageError, nearest
 from gluontricks.mixing.names import mixer_names
-from gluontricks.mixing.stitch import check_grid
-from gluontricks.models.names import canonical_name
+from gluontricks.models.names import canonical_name, input_size
+from gluontricks.recipes.checks import check_combinations, check_ranges, flag
 from gluontricks.recipes.spec import Recipe
 
 DEFAULT_RATE = {
@@ -21,7 +21,9 @@ DEFAULT_RATE = {
     "adadelta": 1.0,
 }
 WITH_MOMENTUM = ("nag", "sgd")
-AUGMENTATION = ("flip", "brightness", "saturation", "hue", "lighting", "crop_pad")
+AUGMENTATION = ("flip", "brightness", "contrast", "saturation", "hue", "lighting", "crop_pad")
+# Of images on disk, which come in any size.
+GEOMETRY = {"crop_ratio": 0.875, "min_scale": 0.08}
 
 
 # A group of fields that only matter when a condition holds, and their values then.
@@ -29,6 +31,7 @@ Dependent = Tuple[str, Callable[[Recipe], bool], Dict[str, Any]]
 DEPENDENT: List[Dependent] = [
     ("--optimizer nag or sgd", lambda r: r.optimizer in WITH_MOMENTUM, {"momentum": 0.9}),
     ("--lr-mode step", lambda r: r.lr_mode == "step", {"lr_decay": 0.1, "lr_decay_from": "start"}),
+    ("images on disk", lambda r: dataset_info(r.dataset).on_disk, dict(GEOMETRY)),
     ("--label-smoothing", lambda r: r.label_smoothing > 0, {"smoothing_form": "gluoncv"}),
     ("a --mixup-type", lambda r: r.mixup_type != "none", {"mixup_alpha": 0.2}),
     (
@@ -47,11 +50,6 @@ DEPENDENT: List[Dependent] = [
         {"hard_weight": 0.5},
     ),
 ]
-
-
-def flag(name: str) -> str:
-    """Return the command-line flag of a recipe field."""
-    return "--" + name.replace("_", "-")
 
 
 def resolve(recipe: Recipe) -> Recipe:
@@ -86,11 +84,32 @@ def fill_names(recipe: Recipe) -> Recipe:
     if recipe.teacher is not None:
         changes["teacher"] = canonical_name(recipe.teacher)
     if recipe.classes is None:
+        if not info.classes:
+            raise UsageError(
+                f"only its files tell how many classes the data set '{recipe.dataset}' has",
+                "give --classes: the number of class folders",
+            )
         changes["classes"] = info.classes
+    strengths = info.augmentation if recipe.augment is None else PRESETS[recipe.augment]
     for name in AUGMENTATION:
         if getattr(recipe, name) is None:
-            changes[name] = info.augmentation[name]
-    return replace(recipe, **changes)
+            changes[name] = strengths[name]
+    return fill_size(replace(recipe, augment=None, **changes), info, preset=recipe.augment)
+
+
+def fill_size(recipe: Recipe, info: DatasetInfo, *, preset: Optional[str]) -> Recipe:
+    """Return ``recipe`` with the size of its input, if images on disk leave that open."""
+    if info.on_disk:
+        size = input_size(recipe.model) if recipe.input_size is None else recipe.input_size
+        return replace(recipe, input_size=size)
+    for name, value in {"input_size": recipe.input_size, "augment": preset}.items():
+        if value is not None:
+            raise UsageError(
+                f"{flag(name)} {value} would have no effect on {info.name}, whose images have "
+                f"{info.image_size} pixels",
+                "leave it out, or choose a data set on disk",
+            )
+    return recipe
 
 
 def fill_dependent(recipe: Recipe) -> Recipe:
@@ -163,97 +182,3 @@ def resolved_rate(recipe: Recipe) -> float:
             )
         return scaled
     return DEFAULT_RATE[recipe.optimizer] if recipe.lr is None else recipe.lr
-
-
-# Field -> (holds, what it must be).
-RANGES: Dict[str, Tuple[Callable[[Any], bool], str]] = {
-    "seed": (lambda v: 0 <= v < 2**63, "0 or more"),
-    "classes": (lambda v: v >= 2, "at least 2"),
-    "val_split": (lambda v: v >= 0, "0 or more"),
-    "flip": (lambda v: 0 <= v <= 1, "in [0, 1]"),
-    "brightness": (lambda v: 0 <= v <= 1, "in [0, 1]"),
-    "saturation": (lambda v: 0 <= v <= 1, "in [0, 1]"),
-    "hue": (lambda v: 0 <= v <= 1, "in [0, 1]"),
-    "lighting": (lambda v: v >= 0, "0 or more"),
-    "crop_pad": (lambda v: 0 <= v <= 64, "in 0..64"),
-    "num_epochs": (lambda v: v >= 1, "at least 1"),
-    "batch_size": (lambda v: v >= 1, "at least 1"),
-    "lr": (lambda v: 0 < v < float("inf"), "above 0"),
-    "momentum": (lambda v: v is None or 0 <= v < 1, "in [0, 1)"),
-    "wd": (lambda v: 0 <= v < float("inf"), "0 or more"),
-    "lr_decay": (lambda v: v is None or 0 < v <= 1, "in (0, 1]"),
-    "lr_decay_epoch": (
-        lambda v: not v or (min(v) >= 0 and list(v) == sorted(set(v))),
-        "ascending epochs",
-    ),
-    "warmup_epochs": (lambda v: v >= 0, "0 or more"),
-    "label_smoothing": (lambda v: 0 <= v < 1, "in [0, 1)"),
-    "mixup_alpha": (lambda v: v is None or 0 < v < float("inf"), "above 0"),
-    "mixup_off_epoch": (lambda v: v >= 0, "0 or more"),
-    "mixup_off_first": (lambda v: v >= 0, "0 or more"),
-    "temperature": (lambda v: v is None or 0 < v < float("inf"), "above 0"),
-    "hard_weight": (lambda v: v is None or 0 <= v < 1, "in [0, 1)"),
-}
-
-
-def check_ranges(recipe: Recipe) -> None:
-    """Raise unless every number lies in its range."""
-    for name, (holds, allowed) in RANGES.items():
-        value = getattr(recipe, name)
-        if not holds(value):
-            raise UsageError(f"{flag(name)} is {value}", f"it must be {allowed}")
-
-
-def check_combinations(recipe: Recipe) -> None:
-    """Raise for fields that are fine alone and impossible together."""
-    epochs = recipe.num_epochs or 0
-    info = dataset_info(recipe.dataset)
-    if (recipe.classes or 0) < info.classes:
-        raise UsageError(
-            f"--classes {recipe.classes} is less than the {info.classes} of {recipe.dataset}",
-            "leave it out, or give more",
-        )
-    if recipe.warmup_epochs >= epochs:
-        raise UsageError(
-            f"--warmup-epochs {recipe.warmup_epochs} leaves nothing of --num-epochs {epochs}",
-            "give fewer warm-up epochs or more epochs",
-        )
-    begin = recipe.warmup_epochs if recipe.lr_decay_from == "warmup" else 0
-    if recipe.lr_decay_epoch and begin + recipe.lr_decay_epoch[-1] >= epochs:
-        raise UsageError(
-            f"--lr-decay-epoch {recipe.lr_decay_epoch[-1]} is not before the end "
-            f"(--num-epochs {epochs}, counted from epoch {begin})",
-            "give earlier epochs or more epochs",
-        )
-    if recipe.no_wd and recipe.wd == 0:
-        raise UsageError("--no-wd would have no effect with --wd 0", "leave one of them out")
-    check_mixing(recipe, epochs)
-    if recipe.select == "auto" or recipe.val_split == 0:
-        return
-    raise UsageError(
-        "--select test and --val-split are both given", "the validation set selects: drop one"
-    )
-
-
-def check_mixing(recipe: Recipe, epochs: int) -> None:
-    """Raise for a mixer that cannot mix, or whose switches leave it nothing."""
-    if recipe.mixup_type == "none":
-        if recipe.mixup_off_epoch or recipe.mixup_off_first:
-            raise UsageError(
-                "--mixup-off-epoch and --mixup-off-first would have no effect",
-                "leave them out, or give a --mixup-type",
-            )
-        return
-    if recipe.batch_size < 2:
-        raise UsageError(
-            f"--mixup-type {recipe.mixup_type} needs partners, and --batch-size is 1",
-            "give a batch size of 2 or more",
-        )
-    if recipe.mixup_grid is not None:
-        check_grid(recipe.mixup_grid, recipe.batch_size)
-    if recipe.mixup_off_epoch + recipe.mixup_off_first >= epochs:
-        raise UsageError(
-            f"mixing is off for {recipe.mixup_off_first} + {recipe.mixup_off_epoch} epochs "
-            f"of {epochs}",
-            "give smaller numbers, or --mixup-type none",
-        )

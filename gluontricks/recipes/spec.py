@@ -43,9 +43,16 @@ class Recipe:
     last_gamma: bool = hp(False, "start the last batch norm of each residual block at zero")
     init: str = hp("xavier", "initial weights", choices=("xavier", "msra"))
 
+    input_size: Optional[int] = hp(None, "height and width of the network's input, in pixels")
+    crop_ratio: Optional[float] = hp(None, "part of the image that evaluation crops, 0.875")
+    min_scale: Optional[float] = hp(None, "smallest part of an image that a crop takes, 0.08")
+    augment: Optional[str] = hp(
+        None, "the paper's colour changes, or GluonCV's", choices=("paper", "gluoncv", "none")
+    )
     normalization: str = hp("dataset", "dataset, imagenet, none, or R,G,B/R,G,B (mean/std of 0..1)")
     flip: Optional[float] = hp(None, "probability of a horizontal flip")
     brightness: Optional[float] = hp(None, "brightness factor in 1 +- this")
+    contrast: Optional[float] = hp(None, "contrast factor in 1 +- this", introduced=0.0)
     saturation: Optional[float] = hp(None, "saturation factor in 1 +- this")
     hue: Optional[float] = hp(None, "hue turned by at most this part of the circle")
     lighting: Optional[float] = hp(None, "standard deviation of the PCA lighting noise")
@@ -53,6 +60,7 @@ class Recipe:
 
     num_epochs: Optional[int] = hp(None, "epochs; 120, or 200 with a mixer, if not given")
     batch_size: int = hp(256, "images per update")
+    shards: int = hp(1, "parts of a batch, each with batch statistics of its own")
     optimizer: str = hp(
         "nag", "optimizer", choices=("nag", "sgd", "adam", "nadam", "adadelta", "rmsprop")
     )
@@ -73,6 +81,8 @@ class Recipe:
         None, "where step epochs count from, start", choices=("start", "warmup")
     )
     warmup_epochs: int = hp(0, "epochs of linear warm-up, inside num_epochs")
+    warmup_lr: float = hp(0.0, "learning rate that the warm-up starts from")
+    ema: float = hp(0.0, "decay of a moving average of the parameters, which is evaluated")
 
     label_smoothing: float = hp(0.0, "probability moved off the true class", bare=0.1)
     smoothing_form: Optional[str] = hp(
@@ -98,6 +108,8 @@ class Recipe:
         "precision of the network's arithmetic",
         choices=("float32", "bfloat16", "float16"),
     )
+    loss_scale: Optional[float] = hp(None, "constant loss scale of float16; dynamic if not given")
+    resume_epoch: int = hp(0, "epoch that a run from --resume-params begins with")
 
     def as_dict(self) -> Dict[str, Any]:
         """Return the fields as plain JSON values, in order."""

@@ -3,7 +3,8 @@ from dataclasses import fields, replace
 import pytest
 
 from gluontricks.errors import UsageError
-from gluontricks.recipes.resolve import DEPENDENT, RANGES, flag, resolve
+from gluontricks.recipes.checks import RANGES, flag
+from gluontricks.recipes.resolve import DEPENDENT, resolve
 from gluontricks.recipes.spec import Recipe
 
 NAN, INF = float("nan"), float("inf")
@@ -84,6 +85,12 @@ def test_resolving_changes_no_other_field():
 NO_EFFECT = [
     ({"momentum": 0.9, "optimizer": "adam"}, "--optimizer nag or sgd"),
     ({"momentum": 0.0, "optimizer": "adadelta"}, "--optimizer nag or sgd"),
+    ({"crop_ratio": 0.9}, "images on disk"),
+    ({"min_scale": 0.2}, "images on disk"),
+    ({"input_size": 64}, "on disk"),
+    ({"augment": "gluoncv"}, "on disk"),
+    ({"warmup_lr": 0.01}, "--warmup-epochs"),
+    ({"loss_scale": 128.0}, "--dtype float16"),
     ({"lr_decay": 0.2}, "--lr-mode step"),
     ({"lr_decay_from": "warmup"}, "--lr-mode step"),
     ({"lr_decay_epoch": (3, 4)}, "--lr-mode step"),
