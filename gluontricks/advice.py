@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gluontricks import builders
+from gluontricks import builders, planning
 from gluontricks.data import dataset_info
 from gluontricks.learners import engine_module
 from gluontricks.options import RunOptions
@@ -39,9 +39,9 @@ def how_to_train(recipe: Recipe, options: RunOptions) -> str:
             distillation_form=None,
         )
     )
-    info = dataset_info(recipe.dataset)
     module = engine_module(options.engine)
-    spec = builders.make_spec(teacher, None, image_size=info.image_size, options=options)
+    size = planning.image_size(teacher)
+    spec = builders.make_spec(teacher, None, image_size=size, options=options)
     free = module.free_memory(spec)
     if module.memory_needed(spec) > free:
         fits = max(module.fitting_batch(spec, free), 1)
@@ -54,7 +54,7 @@ def how_to_train(recipe: Recipe, options: RunOptions) -> str:
     if options.data_dir:
         words.append(f"--data-dir {options.data_dir}")
     macs = module.summary_of(spec)["macs"]
-    images = info.train_size * (teacher.num_epochs or 0)
+    images = dataset_info(recipe.dataset).train_size * (teacher.num_epochs or 0)
     hours = 3 * macs * images / (MACS_PER_CORE * physical_cores()) / 3600
     return (
         f"train it with `{' '.join(words)}` (about {duration(hours)} on this machine's "

@@ -2,174 +2,46 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from dataclasses import dataclass, replace
+from typing import List, Optional, Union
 
-from gluontricks.data import ImageSet, dataset_info, load_split, split_validation
+from gluontricks.data import Images, dataset_info, load_split, split_validation
 from gluontricks.data.augment import Augmentation, parse_normalization
+from gluontricks.data.cache import decoded_cache
+from gluontricks.data.disk import DiskSet, Pair
+from gluontricks.data.listing import Listing
+from gluontricks.data.loader import Loader, PlainView, TrainView
 from gluontricks.draws import Draws, Mixing
-from gluontricks.errors import UsageError
+from gluontricks.feed import Feed
 from gluontricks.graphs import RunGraphs
 from gluontricks.learners import LearnerSpec, TeacherSpec
-from gluontricks.models.names import input_size
 from gluontricks.options import RunOptions
 from gluontricks.pipeline import Pipeline
+from gluontricks.planning import Plan, image_size, make_augmentation, plan_data
 from gluontricks.processes import processes
-from gluontricks.recipes.resolve import AUGMENTATION, resolve
 from gluontricks.recipes.spec import Recipe
-from gluontricks.rundir import read_run
 from gluontricks.schedules import Schedule, rate_table
 from gluontricks.teacher_cache import LogitCache, cache_key
-from gluontricks.teachers import Weights, check_teacher, find_teacher, named_teacher
+from gluontricks.threads import physical_cores
 
-RUNS = Path("runs")
-# Where a prepared run has its teacher's parameters.
-TEACHER_FOLDER = "teacher"
+# More processes than these are for whoever asks for them.
+MOST_WORKERS = 4
 
 
 @dataclass(frozen=True)
 class Data:
     """The images of a run: what it learns from, and what it is evaluated on."""
 
-    train: ImageSet
-    evaluation: ImageSet
-    test: ImageSet
+    train: Images
+    evaluation: Images
+    test: Images
 
 
-@dataclass(frozen=True)
-class Plan:
-    """A run before any framework is loaded.
-
-    Attributes
-    ----------
-    recipe : Recipe
-        Resolved.
-    teacher : Weights, optional
-    fingerprint : str
-        Of the recipe with its teacher.
-    folder : Path
-        The run's directory.
-    identity : dict
-        What the directory notes beside the recipe.
-    """
-
-    recipe: Recipe
-    teacher: Optional[Weights]
-    fingerprint: str
-    folder: Path
-    identity: Dict[str, Any]
-
-
-def make_plan(recipe: Recipe, options: RunOptions, report: Callable[[str], None]) -> Plan:
-    """Return the plan of a run: names checked, teacher found, directory named.
-
-    Raises
-    ------
-    UsageError, DataError, IntegrityError
-        If something does not exist or does not fit.
-    """
-    recipe = resolve(recipe)
-    info = dataset_info(recipe.dataset)
-    check_size(recipe.model, info.image_size)
-    make_pipeline(recipe).augmentation.check_size(info.image_size, info.image_size)
-    teacher = plan_teacher(recipe, options, report)
-    fingerprint = recipe.fingerprint(teacher.sha256 if teacher else None)
-    identity = {
-        "fingerprint": fingerprint,
-        "class_names": list(class_names(recipe)),
-        "teacher": teacher and teacher_identity(teacher),
-    }
-    folder = options.out or default_folder(recipe, teacher.sha256 if teacher else None)
-    return Plan(recipe, teacher, fingerprint, folder, identity)
-
-
-def teacher_identity(teacher: Weights) -> Dict[str, Any]:
-    """Return what a run's directory notes about its teacher."""
-    mean_std = teacher.normalization and [list(values) for values in teacher.normalization]
-    return {
-        "sha256": teacher.sha256,
-        "fingerprint": teacher.fingerprint,
-        "normalization": mean_std,
-    }
-
-
-def default_folder(recipe: Recipe, teacher: Optional[str]) -> Path:
-    """Return the run directory of a resolved recipe and the hash of its teacher's parameters."""
-    fingerprint = recipe.fingerprint(teacher)
-    return RUNS / f"{recipe.dataset}-{recipe.model}-{fingerprint[:8]}-s{recipe.seed}"
-
-
-def check_size(model: str, size: int) -> None:
-    """Raise unless a network takes images of ``size`` pixels."""
-    if input_size(model) != size:
-        raise UsageError(
-            f"'{model}' takes images of {input_size(model)} pixels, the data set has {size}",
-            "choose another model or data set",
-        )
-
-
-def class_names(recipe: Recipe) -> Tuple[str, ...]:
-    """Return a name for every output: the data set's, then placeholders for a wider head."""
-    names = dataset_info(recipe.dataset).class_names
-    spare = range(len(names), recipe.classes or 0)
-    return names + tuple(f"unused-{i}" for i in spare)
-
-
-def plan_teacher(
-    recipe: Recipe, options: RunOptions, report: Callable[[str], None]
-) -> Optional[Weights]:
-    """Return the teacher's parameters and what is known about them, None without a teacher."""
-    if recipe.teacher is None:
-        if options.teacher_params or options.teacher_cache:
-            raise UsageError(
-                "--teacher-params and --teacher-cache would have no effect",
-                "leave them out, or name the network with --teacher",
-            )
-        return None
-    noted = noted_teacher(options.out) if options.resume else None
-    params = options.teacher_params or own_teacher(options.out)
-    if params:
-        weights = named_teacher(params, noted)
-    else:
-        weights = find_teacher(
-            recipe,
-            options.out.parent if options.out else RUNS,
-            begun=lambda sha: sha == noted if options.out else default_folder(recipe, sha).exists(),
-            report=report,
-        )
-    if weights.model not in (None, recipe.teacher):
-        raise UsageError(
-            f"'{weights.source}' holds '{weights.model}', not '{recipe.teacher}'",
-            f"give --teacher {weights.model}",
-        )
-    check_size(recipe.teacher, dataset_info(recipe.dataset).image_size)
-    for notice in check_teacher(
-        weights, class_names=class_names(recipe), classes=recipe.classes or 0
-    ):
-        report(f"notice: {notice}")
-    if options.teacher_cache:
-        images = dataset_info(recipe.dataset).train_size - recipe.val_split
-        size = LogitCache.size(recipe, steps=images // recipe.batch_size, images=images)
-        report(f"the teacher's logits will take {size / 2**20:,.0f} MB beside the run")
-    return weights
-
-
-def own_teacher(folder: Optional[Path]) -> Optional[Path]:
-    """Return where the prepared run in ``folder`` has its teacher's parameters, if it has them."""
-    own = folder and folder / TEACHER_FOLDER
-    return own if own and own.is_dir() else None
-
-
-def noted_teacher(folder: Optional[Path]) -> Optional[str]:
-    """Return the hash of the teacher with which the run in ``folder`` began, if it has one."""
-    about = read_run(folder) if folder else None
-    return ((about or {}).get("teacher") or {}).get("sha256")
-
-
-def load_data(recipe: Recipe, data_dir: Optional[Path]) -> Data:
+def load_data(recipe: Recipe, options: RunOptions, pair: Optional[Pair] = None) -> Data:
     """Return the images of a run."""
+    if pair is not None:
+        return data_on_disk(recipe, options, pair)
+    data_dir = options.data_dir
     train = load_split(recipe.dataset, "train", data_dir=data_dir)
     test = load_split(recipe.dataset, "test", data_dir=data_dir)
     if not recipe.val_split:
@@ -178,11 +50,47 @@ def load_data(recipe: Recipe, data_dir: Optional[Path]) -> Data:
     return Data(train, validation, test)
 
 
+def load_images(recipe: Recipe, options: RunOptions, split: str) -> Images:
+    """Return one split of a resolved recipe's data set, ``train`` or ``test``, not augmented."""
+    pair = plan_data(recipe, options)
+    if pair is None:
+        return load_split(recipe.dataset, split, data_dir=options.data_dir)
+    data = data_on_disk(replace(recipe, val_split=0), options, pair)
+    return data.train if split == "train" else data.test
+
+
+def data_on_disk(recipe: Recipe, options: RunOptions, pair: Pair) -> Data:
+    """Return the images of a run that are decoded when they are needed."""
+    view = PlainView(image_size(recipe), recipe.crop_ratio or 1.0)
+    workers = worker_count(options)
+    train = DiskSet(cached(pair.train, options), view, "train", workers)
+    test = DiskSet(cached(pair.validation, options), view, "test", workers)
+    if not recipe.val_split:
+        return Data(train, test, test)
+    train, validation = train.divided(recipe.val_split, seed=recipe.seed)
+    return Data(train, validation, test)
+
+
+def cached(listing: Listing, options: RunOptions) -> Listing:
+    """Return a listing whose images are decoded once, if the run has a folder for that."""
+    return listing if options.cache is None else decoded_cache(listing, options.cache)
+
+
+def worker_count(options: RunOptions) -> int:
+    """Return the number of processes that decode images."""
+    own = options.num_workers
+    return min(physical_cores(), MOST_WORKERS) if own is None else own
+
+
 def make_pipeline(recipe: Recipe) -> Pipeline:
-    """Return what happens to a batch between the data set and the network."""
+    """Return what happens to a batch between the data set and the network.
+
+    Images on disk are augmented where they are decoded.
+    """
     mean, std = parse_normalization(recipe.normalization, recipe.dataset)
+    on_disk = dataset_info(recipe.dataset).on_disk
     return Pipeline(
-        augmentation=Augmentation(**{name: getattr(recipe, name) for name in AUGMENTATION}),
+        augmentation=Augmentation() if on_disk else make_augmentation(recipe),
         mean=mean,
         std=std,
         classes=recipe.classes or 0,
@@ -191,9 +99,8 @@ def make_pipeline(recipe: Recipe) -> Pipeline:
     )
 
 
-def make_draws(recipe: Recipe, train: ImageSet) -> Draws:
+def make_draws(recipe: Recipe, train: Images) -> Draws:
     """Return the random draws of a run."""
-    size = train.images.shape[1:3]
     mixing = Mixing(
         recipe.mixup_type,
         recipe.mixup_alpha,
@@ -204,11 +111,30 @@ def make_draws(recipe: Recipe, train: ImageSet) -> Draws:
     return Draws(
         seed=recipe.seed,
         labels=train.labels,
-        size=(int(size[0]), int(size[1])),
+        size=train.size,
         batch_size=recipe.batch_size,
-        augmentation=make_pipeline(recipe).augmentation,
+        augmentation=make_augmentation(recipe),
         mixing=mixing,
     )
+
+
+def make_feed(recipe: Recipe, train: Images, options: RunOptions) -> Union[Draws, Feed]:
+    """Return the batches of a run: drawn only, or with their images if these are on disk."""
+    draws = make_draws(recipe, train)
+    if not isinstance(train, DiskSet):
+        return draws
+    view = TrainView(draws.size[0], draws.augmentation)
+    loader = Loader(train.listing, workers=worker_count(options), view=view)
+    shards = shard_count(recipe, options)
+    rank, count = processes()
+    each = shards // count
+    return Feed(draws, loader, shards=shards, own=range(rank * each, (rank + 1) * each))
+
+
+def shard_count(recipe: Recipe, options: RunOptions) -> int:
+    """Return the parts of every batch that batch norm sees one at a time."""
+    del options
+    return max(recipe.shards, processes().count)
 
 
 def make_rates(recipe: Recipe, steps_per_epoch: int) -> List[float]:
@@ -259,7 +185,9 @@ def make_spec(
         graphs=graphs,
         compile=options.compile,
         deterministic=options.deterministic,
-        shards=processes().count,
+        shards=shard_count(recipe, options),
+        ema=recipe.ema,
+        loss_scale=recipe.loss_scale,
     )
 
 
@@ -295,8 +223,3 @@ def make_cache(plan: Plan, data: Data, options: RunOptions) -> LogitCache:
         steps=len(data.train) // plan.recipe.batch_size,
         images=len(data.train),
     )
-
-
-def classes_hash(names: Tuple[str, ...]) -> str:
-    """Return the SHA-256 of class names, one a line."""
-    return hashlib.sha256("\n".join(names).encode()).hexdigest()

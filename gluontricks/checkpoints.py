@@ -24,6 +24,12 @@ class Checkpoint(NamedTuple):
     counters: Dict[str, Any]
 
 
+def network_of(arrays: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
+    """Return what a run's network is, by path: the moving averages if it has them."""
+    kind = "e/" if any(key.startswith("e/") for key in arrays) else "p/"
+    return {key[2:]: value for key, value in arrays.items() if key.startswith(kind)}
+
+
 def dump(arrays: Mapping[str, np.ndarray], counters: Mapping[str, Any]) -> bytes:
     """Return the content of a checkpoint file: equal states give equal bytes."""
     from safetensors.numpy import save

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
 from gluontricks import checkpoints
 from gluontricks.checkpoints import Checkpoint
-from gluontricks.data.images import ImageSet
+from gluontricks.data.images import Images
 from gluontricks.draws import Draws
 from gluontricks.errors import DivergedError, IntegrityError
+from gluontricks.feed import Feed
+from gluontricks.files import make_folder, write_atomic
 from gluontricks.learners import Learner, LearnerState
 from gluontricks.metrics import evaluate_logits
+from gluontricks.params_file import dump_params
+from gluontricks.pipeline import Batch
 from gluontricks.reporting import Reporters, clock
 from gluontricks.rundir import RunDirectory, read_metrics
 from gluontricks.signals import Interruption
@@ -23,6 +27,9 @@ SAVE_SECONDS = 300.0
 # The first updates compile.
 UNTIMED_STEPS = 3
 EPOCH_LOSSES = "l/epoch"
+# Images that are decoded ahead of their evaluation.
+EVALUATED_AT_ONCE = 256
+PARAMETERS_FOLDER = "params"
 
 
 @dataclass
@@ -30,19 +37,22 @@ class Training:
     """Everything the loop needs, made by :mod:`gluontricks.builders`.
 
     ``evaluation`` is evaluated after each epoch; ``selects`` says whether its best epoch is
-    kept, and ``rates`` holds the learning rate of every update.
+    kept, and ``rates`` holds the learning rate of every update. ``first_step`` is where a new run
+    begins; after every ``save_frequency`` epochs its parameters become a file of their own.
     """
 
     learner: Learner
-    draws: Draws
+    draws: Union[Draws, Feed]
     rates: Sequence[float]
     epochs: int
-    evaluation: ImageSet
+    evaluation: Images
     selects: bool
     folder: RunDirectory
     reporters: Reporters
     log_interval: int
     max_steps: float = float("inf")
+    first_step: int = 0
+    save_frequency: int = 0
 
 
 @dataclass
@@ -76,6 +86,7 @@ class Speed:
         self.before = before
         self.started = time.monotonic()
         self.steps = 0
+        self.waited = 0.0
         self.first: Optional[Tuple[int, float]] = None
         self.last = (0, self.started)
 
@@ -91,6 +102,10 @@ class Speed:
             return None
         (early, start), (late, end) = self.first, self.last
         return (end - start) / (late - early)
+
+    def waiting(self) -> float:
+        """Return the part of the time that was spent waiting for batches."""
+        return self.waited / max(time.monotonic() - self.started, 1e-9)
 
     def expected(self) -> Optional[float]:
         """Return the seconds that the next update will take, None before that can be told."""
@@ -132,7 +147,7 @@ def train_epoch(training: Training, progress: Progress, interruption: Interrupti
     """Do the updates that the epoch still has; return False if the run is to stop before."""
     per_epoch = training.draws.steps_per_epoch
     epoch, position = divmod(progress.step, per_epoch)
-    for batch in training.draws.batches(epoch, position):
+    for batch in timed(training.draws.batches(epoch, position), progress.speed):
         if interruption.exit_code is not None or progress.step >= training.max_steps:
             return False
         training.learner.step(batch)
@@ -151,6 +166,17 @@ def train_epoch(training: Training, progress: Progress, interruption: Interrupti
         if not last and time.monotonic() - progress.saved > SAVE_SECONDS:
             save(training, progress)
     return True
+
+
+def timed(batches: Iterator[Batch], speed: Speed) -> Iterator[Batch]:
+    """Yield batches; add the time that each was waited for."""
+    while True:
+        began = time.monotonic()
+        batch = next(batches, None)
+        speed.waited += time.monotonic() - began
+        if batch is None:
+            return
+        yield batch
 
 
 def collect(training: Training, progress: Progress) -> None:
@@ -214,7 +240,8 @@ def report_cost(training: Training, progress: Progress) -> None:
     left = progress.speed.seconds_per_step() * (len(training.rates) - progress.step)
     training.reporters.message(
         f"{training.draws.steps_per_epoch} updates an epoch, {training.epochs} epochs, about "
-        f"{clock(left)} left without evaluation; {memory:.1f} GB of memory in use"
+        f"{clock(left)} left without evaluation; {memory:.1f} GB of memory in use, "
+        f"{progress.speed.waiting():.0%} of the time spent waiting for images"
     )
 
 
@@ -223,9 +250,9 @@ def finish_epoch(training: Training, progress: Progress) -> None:
     collect(training, progress)
     epoch = progress.step // training.draws.steps_per_epoch - 1
     seconds = progress.speed.seconds_per_step()
-    result = evaluate_logits(
-        training.learner.predict(training.evaluation.images), training.evaluation.labels
-    )
+    waiting = progress.speed.waiting()
+    logits = predicted(training.learner, training.evaluation)
+    result = evaluate_logits(logits, training.evaluation.labels)
     event = {
         "event": "epoch",
         "epoch": epoch,
@@ -236,6 +263,7 @@ def finish_epoch(training: Training, progress: Progress) -> None:
         **result,
         "seconds": seconds * training.draws.steps_per_epoch,
         "images_per_second": training.draws.batch_size / seconds,
+        "waiting": waiting,
     }
     training.reporters.epoch(event)
     training.folder.append_metrics(event)
@@ -244,7 +272,23 @@ def finish_epoch(training: Training, progress: Progress) -> None:
     if training.selects and result["top1"] > progress.best:
         progress.best = result["top1"]
         checkpoints.write_best(training.folder.path, progress.step, snapshot(training, progress))
+    if training.save_frequency and (epoch + 1) % training.save_frequency == 0:
+        write_parameters(training, epoch)
     save(training, progress)
+
+
+def predicted(learner: Learner, images: Images) -> np.ndarray:
+    """Return the logits (N, classes) of all images of a data set, each once."""
+    batch = learner.spec.batch_size
+    pieces = images.chunks(max(EVALUATED_AT_ONCE // batch, 1) * batch)
+    return np.concatenate([learner.predict(piece) for piece in pieces])
+
+
+def write_parameters(training: Training, epoch: int) -> None:
+    """Write what is evaluated after an epoch as a ``.params`` file."""
+    arrays = checkpoints.network_of(training.learner.state().arrays)
+    folder = make_folder(training.folder.path / PARAMETERS_FOLDER)
+    write_atomic(folder / f"{training.learner.spec.model}-{epoch:04d}.params", dump_params(arrays))
 
 
 def snapshot(training: Training, progress: Progress) -> Checkpoint:
@@ -279,7 +323,7 @@ def restore(training: Training) -> Progress:
 
     The first one, before any update, proves that there is a place to write to.
     """
-    progress = Progress()
+    progress = Progress(step=training.first_step)
     found = checkpoints.newest(training.folder.path, training.reporters.message)
     if found is None:
         if read_metrics(training.folder.path):

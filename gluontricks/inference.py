@@ -9,13 +9,13 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Se
 
 import numpy as np
 
-from gluontricks.data import ImageSet, dataset_info
+from gluontricks.data import Images
 from gluontricks.data.augment import normalise, parse_normalization
 from gluontricks.errors import DataError, IntegrityError, UsageError
 from gluontricks.files import sha256_file
 from gluontricks.learners import NetworkSpec, engine_module, installed_engine
 from gluontricks.metrics import evaluate_logits
-from gluontricks.models import input_size
+from gluontricks.models.names import takes_size
 from gluontricks.pipeline import Statistics, in_batches
 
 CONFIG_FILE = "config.json"
@@ -30,7 +30,7 @@ MOST_PIXELS = 1 << 26
 
 def evaluate(
     network: NetworkSpec,
-    data: ImageSet,
+    data: Images,
     *,
     normalization: Optional[Statistics] = None,
     batch_size: int = 256,
@@ -41,28 +41,27 @@ def evaluate(
     Parameters
     ----------
     network : NetworkSpec
-    data : ImageSet
+    data : Images
     normalization : (mean, std), optional
         The data set's own if not given.
     batch_size : int
     engine : str, optional
         MXNet, or PyTorch where MXNet is not installed, if not given.
     """
-    info = dataset_info(data.name)
-    if input_size(network.model) != info.image_size:
+    size = data.size[0]
+    if not takes_size(network.model, size):
         raise UsageError(
-            f"'{network.model}' takes images of {input_size(network.model)} pixels, {data.name} "
-            f"has {info.image_size}",
-            "choose another model or data set",
+            f"'{network.model}' does not take images of {size} pixels",
+            "choose another model, data set or --input-size",
         )
     logits_of = engine_module(engine or installed_engine()).load_network(network)
     mean, std = normalization or parse_normalization("dataset", data.name)
-    logits = in_batches(
-        lambda part: logits_of(normalise(part, mean, std)),
-        data.images,
-        min(batch_size, len(data.images)),
-    )
-    return evaluate_logits(logits, data.labels)
+    count = min(batch_size, len(data))
+    pieces = [
+        in_batches(lambda part: logits_of(normalise(part, mean, std)), piece, count)
+        for piece in data.chunks(count)
+    ]
+    return evaluate_logits(np.concatenate(pieces), data.labels)
 
 
 class Exported(NamedTuple):

@@ -6,14 +6,13 @@ import json
 from pathlib import Path
 from typing import List, NamedTuple
 
-from gluontricks import builders, checkpoints
+from gluontricks import builders, checkpoints, planning
 from gluontricks.advice import how_to_train
-from gluontricks.builders import TEACHER_FOLDER, Plan
 from gluontricks.checkpoints import Checkpoint
-from gluontricks.data import dataset_info
 from gluontricks.files import make_folder, write_atomic
 from gluontricks.graphs import write_graphs
 from gluontricks.options import RunOptions
+from gluontricks.planning import TEACHER_FOLDER, Plan
 from gluontricks.recipes.resolve import resolve
 from gluontricks.recipes.spec import Recipe
 from gluontricks.rundir import RUN_FILE, RunDirectory
@@ -53,10 +52,10 @@ def prepare_run(recipe: Recipe, options: RunOptions, *, with_teacher: bool = Fal
     """
     notices: List[str] = []
     try:
-        plan = builders.make_plan(recipe, options, notices.append)
+        plan = planning.make_plan(recipe, options, notices.append)
     except NoTeacherError as error:
         raise NoTeacherError(error.cause, how_to_train(resolve(recipe), options)) from error
-    size = dataset_info(plan.recipe.dataset).image_size
+    size = planning.image_size(plan.recipe)
     teacher = builders.make_teacher(plan, None, options)
     graphs = trace_run(builders.make_spec(plan.recipe, teacher, image_size=size))
     with RunDirectory(plan.folder) as folder:

@@ -8,10 +8,11 @@ from typing import Any, Dict, List, Optional
 
 import numpy as np
 
-from gluontricks import builders
-from gluontricks.data.images import ImageSet
+from gluontricks import builders, planning
+from gluontricks.data.images import Images, ImageSet
 from gluontricks.errors import UsageError
 from gluontricks.mixing.plan import mix
+from gluontricks.options import RunOptions
 from gluontricks.pipeline import Batch, Pipeline
 from gluontricks.recipes.resolve import resolve
 from gluontricks.recipes.spec import Recipe
@@ -49,7 +50,7 @@ def preview_batch(
     *,
     epoch: int = 0,
     position: Optional[int] = None,
-    data_dir: Optional[Path] = None,
+    options: Optional[RunOptions] = None,
 ) -> Preview:
     """Return the batch that a run of ``recipe`` would train on.
 
@@ -61,15 +62,17 @@ def preview_batch(
     position : int, optional
         Number of the batch in its epoch; the first that is clearly mixed if not given: with a
         small alpha many batches round to no cut.
-    data_dir : Path, optional
+    options : RunOptions, optional
+        Where the images are.
 
     Raises
     ------
     UsageError
         If the run has no such batch.
     """
-    recipe = resolve(recipe)
-    train = builders.load_data(recipe, data_dir).train
+    recipe, options = resolve(recipe), options or RunOptions()
+    pair = planning.plan_data(recipe, options)
+    train = builders.load_data(recipe, options, pair).train
     draws = builders.make_draws(recipe, train)
     if not 0 <= epoch < (recipe.num_epochs or 0):
         raise UsageError(
@@ -88,7 +91,18 @@ def preview_batch(
         first = [b for _, b in zip(range(SEARCHED), draws.batches(epoch, 0))]
         clear = (b for b in first if mixed_part(b) >= CLEARLY)
         batch = next(clear, max(first, key=mixed_part))
-    return render(builders.make_pipeline(recipe), train, batch, builders.class_names(recipe))
+    images = images_of(batch, train, builders.make_feed(recipe, train, options))
+    names = planning.class_names(recipe, pair)
+    return render(builders.make_pipeline(recipe), images, batch, names)
+
+
+def images_of(batch: Batch, train: Images, feed: Any) -> np.ndarray:
+    """Return the images of a batch as its learner takes them: not augmented, or just decoded."""
+    if isinstance(train, ImageSet):
+        return train.images[batch.indices]
+    loaded = next(feed.batches(batch.epoch, batch.position))
+    feed.loader.close()
+    return loaded.images
 
 
 def mixed_part(batch: Batch) -> float:
@@ -98,10 +112,9 @@ def mixed_part(batch: Batch) -> float:
 
 
 def render(
-    pipeline: Pipeline, train: ImageSet, batch: Batch, class_names: tuple[str, ...]
+    pipeline: Pipeline, images: np.ndarray, batch: Batch, class_names: tuple[str, ...]
 ) -> Preview:
     """Return the pictures, targets and shares of a batch."""
-    images = train.images[batch.indices]
     inputs, targets = pipeline.prepare(images, batch.labels, batch)
     shares = np.eye(len(images), dtype=np.float32)
     for plan in batch.plans:

@@ -10,17 +10,15 @@ from typing import Any, Dict, List, Optional, Tuple
 import numpy as np
 
 from gluontricks import builders
-from gluontricks.builders import Data, Plan
-from gluontricks.data import dataset_info
-from gluontricks.engine import Training
+from gluontricks.builders import Data
+from gluontricks.engine import Training, predicted
 from gluontricks.files import sha256_bytes, write_atomic
 from gluontricks.history import engines_of, is_bitwise
 from gluontricks.learners import Learner, engine_module
 from gluontricks.machine import peak_memory
 from gluontricks.metrics import calibration_error, confidences, evaluate_logits
 from gluontricks.options import RunOptions
-from gluontricks.processes import processes
-from gluontricks.recipes.spec import Recipe
+from gluontricks.planning import Plan, classes_hash
 from gluontricks.results.records import RunFacts, build_record, utc_now, write_record
 from gluontricks.results.registry import PREDICTIONS
 from gluontricks.results.schema import FIELDS
@@ -57,7 +55,7 @@ def record_run(start: Start, training: Training, status: str, reason: Optional[s
     record = build_record(
         recipe,
         run_facts(start, status, reason),
-        data=data_facts(recipe, start.data),
+        data=data_facts(start.data),
         model=model_facts(start, training.learner),
         metrics=pick(metrics),
         epochs=curve(epochs),
@@ -85,26 +83,27 @@ def run_facts(start: Start, status: str, reason: Optional[str]) -> RunFacts:
             "finite": status != "diverged",
             "teacher_cache": options.teacher_cache,
             # Images that batch norm sees at once.
-            "shard_size": start.plan.recipe.batch_size // processes().count,
+            "shard_size": start.plan.recipe.batch_size
+            // builders.shard_count(start.plan.recipe, start.options),
         },
     )
 
 
 def final_metrics(training: Training, data: Data) -> Dict[str, Any]:
     """Evaluate the last epoch on the test images and keep every prediction."""
-    logits, labels = training.learner.predict(data.test.images), data.test.labels
-    predicted, confidence = logits.argmax(axis=1), confidences(logits)
+    logits, labels = predicted(training.learner, data.test), data.test.labels
+    best, confidence = logits.argmax(axis=1), confidences(logits)
     content = io.BytesIO()
     np.savez_compressed(
         content,
-        predicted=predicted.astype(np.uint16),
+        predicted=best.astype(np.uint16),
         confidence=confidence,
         labels=labels.astype(np.uint16),
     )
     write_atomic(training.folder.path / PREDICTIONS, content.getvalue())
     return {
         **evaluate_logits(logits, labels),
-        "ece15": calibration_error(confidence, predicted == labels),
+        "ece15": calibration_error(confidence, best == labels),
         "predictions_sha256": sha256_bytes(content.getvalue()),
     }
 
@@ -121,12 +120,12 @@ def model_facts(start: Start, learner: Learner) -> Dict[str, Any]:
     return {
         "params": summary["params"],
         "macs": summary["macs"],
-        "classes_sha256": builders.classes_hash(builders.class_names(recipe)),
+        "classes_sha256": classes_hash(start.plan.class_names),
         "teacher": teacher,
     }
 
 
-def data_facts(recipe: Recipe, data: Data) -> Dict[str, Any]:
+def data_facts(data: Data) -> Dict[str, Any]:
     """Return what the record says of the data."""
     files = dict(data.train.files)
     files.update(data.test.files)
@@ -139,7 +138,7 @@ def data_facts(recipe: Recipe, data: Data) -> Dict[str, Any]:
         "train_sha256": data.train.sha256,
         "eval_sha256": data.test.sha256,
         "files": [list(pair) for pair in sorted(files.items())],
-        "class_count": dataset_info(recipe.dataset).classes,
+        "class_count": len(data.train.class_names),
     }
 
 

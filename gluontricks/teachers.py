@@ -66,8 +66,7 @@ def read_weights(path: Path) -> Weights:
     if path.suffix != ".safetensors":
         parameters = read_params(path)
         return Weights(parameters, parameters_hash(parameters), path.name)
-    arrays = checkpoints.read(path).arrays
-    parameters = {k[2:]: v for k, v in arrays.items() if k.startswith("p/")}
+    parameters = checkpoints.network_of(checkpoints.read(path).arrays)
     about = read_run(path.parent)
     weights = Weights(parameters, parameters_hash(parameters), path.name)
     return weights if about is None else describe(weights, about)

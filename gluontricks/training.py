@@ -6,19 +6,23 @@ import time
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Union
 
-from gluontricks import builders
+from gluontricks import builders, planning
 from gluontricks.advice import how_to_train
-from gluontricks.builders import Data, Plan
+from gluontricks.builders import Data
+from gluontricks.data.images import ImageSet
 from gluontricks.draws import Draws
 from gluontricks.engine import Training, fit
 from gluontricks.errors import DivergedError, GluontricksError, IntegrityError
+from gluontricks.feed import Feed
 from gluontricks.graphs import read_graphs
 from gluontricks.history import note_start
 from gluontricks.learners import Learner, engine_module, make_learner
+from gluontricks.models.matching import Target, fitting_values
 from gluontricks.options import RunOptions
 from gluontricks.pipeline import Batch
+from gluontricks.planning import Plan
 from gluontricks.processes import processes
 from gluontricks.recipes.resolve import resolve
 from gluontricks.recipes.spec import Recipe
@@ -34,7 +38,7 @@ from gluontricks.rundir import (
     set_aside,
 )
 from gluontricks.signals import Interruption
-from gluontricks.teachers import NoTeacherError
+from gluontricks.teachers import NoTeacherError, Weights
 from gluontricks.threads import set_threads
 
 DRY_STEPS = 4
@@ -104,10 +108,10 @@ def follow(recipe: Recipe, options: RunOptions, team: Any) -> Result:
     with Interruption():
         # A signal reaches all processes; the leader decides where the run stops.
         if team.called():
-            plan = builders.make_plan(recipe, options, lambda _: None)
+            plan = planning.make_plan(recipe, options, lambda _: None)
             prepared = prepare(plan, options)
             team.follow(prepared.learner, prepared.draws)
-    return Result("followed", builders.RUNS, 0, {})
+    return Result("followed", planning.RUNS, 0, {})
 
 
 def train_alone(recipe: Recipe, options: RunOptions) -> Result:
@@ -115,7 +119,7 @@ def train_alone(recipe: Recipe, options: RunOptions) -> Result:
     threads = set_threads(options.threads)
     notices: List[str] = []
     try:
-        plan = builders.make_plan(recipe, options, notices.append)
+        plan = planning.make_plan(recipe, options, notices.append)
     except NoTeacherError as error:
         raise missing_teacher(error, recipe, options) from error
     if options.dry_run:
@@ -138,7 +142,7 @@ def train_alone(recipe: Recipe, options: RunOptions) -> Result:
 
 def missing_teacher(error: NoTeacherError, recipe: Recipe, options: RunOptions) -> NoTeacherError:
     """Return the error with what to do: name the teacher of a prepared run, or train one."""
-    noted = builders.noted_teacher(options.out)
+    noted = planning.noted_teacher(options.out)
     if noted is None:
         return NoTeacherError(error.cause, how_to_train(resolve(recipe), options))
     return NoTeacherError(
@@ -174,7 +178,7 @@ class Prepared(NamedTuple):
     """All that can fail before anything is written: images, draws, and a learner."""
 
     data: Data
-    draws: Draws
+    draws: Union[Draws, Feed]
     learner: Learner
 
 
@@ -182,7 +186,7 @@ def go(start: Start, prepared: Prepared, folder: RunDirectory, notices: Sequence
     """Train in a claimed directory; write the record however it ends; return the result."""
     options = start.options
     reporters = make_reporters(
-        folder.path / LOG_FILE,
+        options.logging_file or folder.path / LOG_FILE,
         quiet=options.quiet,
         tensorboard=folder.path / "tensorboard" if options.tensorboard else None,
     )
@@ -227,14 +231,16 @@ def make_training(
         reporters=reporters,
         log_interval=options.log_interval,
         max_steps=options.max_steps or float("inf"),
+        first_step=recipe.resume_epoch * prepared.draws.steps_per_epoch,
+        save_frequency=options.save_frequency,
     )
 
 
 def prepare(plan: Plan, options: RunOptions) -> Prepared:
     """Return the images, the draws and the learner of a run, ready for its first update."""
     recipe = plan.recipe
-    data = builders.load_data(recipe, options.data_dir)
-    draws = builders.make_draws(recipe, data.train)
+    data = builders.load_data(recipe, options, plan.pair)
+    draws = builders.make_feed(recipe, data.train, options)
     spec = builders.make_spec(
         recipe,
         builders.make_teacher(plan, data, options),
@@ -246,10 +252,31 @@ def prepare(plan: Plan, options: RunOptions) -> Prepared:
     if plan.teacher:
         # The learner has its own; a large teacher's are hundreds of megabytes.
         plan.teacher.parameters.clear()
-    learner.attach(data.train.images, data.train.labels)
+    if isinstance(data.train, ImageSet):
+        learner.attach(data.train.images, data.train.labels)
+    if plan.start is not None:
+        begin_with(learner, plan.start)
     rates = builders.make_rates(recipe, draws.steps_per_epoch)
     learner.begin(rates, builders.make_momenta(recipe, len(rates)))
     return Prepared(data, draws, learner)
+
+
+def begin_with(learner: Learner, start: Weights) -> None:
+    """Have a learner begin with parameters from a file.
+
+    Raises
+    ------
+    DataError
+        If they are another network's.
+    """
+    state = learner.state()
+    for kind in ("p/", "e/"):
+        own = {k[2:]: v for k, v in state.arrays.items() if k.startswith(kind)}
+        targets = {path: Target(value.shape, path) for path, value in own.items()}
+        if own:
+            found = fitting_values(start.parameters, targets, name=start.source)
+            state.arrays.update({kind + path: value for path, value in found.items()})
+    learner.load_state(state)
 
 
 def dry_run(plan: Plan, options: RunOptions, notices: List[str]) -> Result:

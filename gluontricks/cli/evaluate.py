@@ -12,8 +12,11 @@ import argparse
 from pathlib import Path
 from typing import Any, Dict
 
+from gluontricks.cli.flags import DATA_OPTIONS, add_option_flags, typed_options
 from gluontricks.cli.parser import add_engine, add_json, print_json, put
 from gluontricks.errors import UsageError
+from gluontricks.recipes.resolve import resolve
+from gluontricks.recipes.spec import Recipe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,16 +27,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", help="data set (default: the run's)")
     parser.add_argument("--classes", type=int, help="outputs of the network")
     parser.add_argument("--normalization", help="dataset, imagenet, none, or R,G,B/R,G,B")
+    parser.add_argument("--input-size", type=int, help="pixels, for images on disk")
+    parser.add_argument("--crop-ratio", type=float, help="part that is cropped of images on disk")
     parser.add_argument("--split", choices=("test", "train"), default="test")
-    parser.add_argument("--data-dir", type=Path, help="folder of the data sets")
     parser.add_argument("--batch-size", type=int, default=256)
+    add_option_flags(parser, DATA_OPTIONS)
     add_engine(parser)
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate and print."""
-    from gluontricks.data import dataset_info, load_split
+    from gluontricks.builders import load_images
     from gluontricks.data.augment import parse_normalization
     from gluontricks.graphs import read_graphs
     from gluontricks.inference import evaluate
@@ -60,11 +65,12 @@ def run(args: argparse.Namespace) -> int:
     normalization = weights.normalization
     if args.normalization:
         normalization = parse_normalization(args.normalization, dataset)
-    classes = args.classes or (head(weights.parameters).shape[0] if weights.model else None)
-    data = load_split(dataset, args.split, data_dir=args.data_dir)
+    classes = args.classes or head(weights.parameters).shape[0]
+    recipe = recipe_for(args, known, model=model, dataset=dataset, classes=classes)
+    data = load_images(recipe, typed_options(args), args.split)
     network = NetworkSpec(
         model=canonical_name(model),
-        classes=classes or dataset_info(dataset).classes,
+        classes=classes,
         parameters=weights.parameters,
         name=weights.source,
         device=args.device,
@@ -77,14 +83,25 @@ def run(args: argparse.Namespace) -> int:
         batch_size=args.batch_size,
         engine=args.engine,
     )
-    if args.json:
-        print_json(result)
-    else:
-        put(
-            f"top-1 {result['top1']:.2f} %, top-5 {result['top5']:.2f} %, "
-            f"nll {result['nll']:.4f} on {result['n']} {args.split} images of {dataset}"
-        )
+    print_json(result) if args.json else put(sentence(result, args.split, dataset))
     return 0
+
+
+def sentence(result: Dict[str, Any], split: str, dataset: str) -> str:
+    """Return the results of an evaluation in words."""
+    return (
+        f"top-1 {result['top1']:.2f} %, top-5 {result['top5']:.2f} %, "
+        f"nll {result['nll']:.4f} on {result['n']} {split} images of {dataset}"
+    )
+
+
+def recipe_for(args: argparse.Namespace, known: Dict[str, Any], **found: Any) -> Recipe:
+    """Return a resolved recipe that says which images, and how the network sees them."""
+    views = ("input_size", "crop_ratio")
+    same = known.get("dataset") == found["dataset"]
+    changes = {name: known.get(name) for name in views if same}
+    changes.update({k: getattr(args, k) for k in views if getattr(args, k) is not None})
+    return resolve(Recipe(**found, **changes))
 
 
 def known_of(source: Path) -> Dict[str, Any]:

@@ -46,6 +46,11 @@ OPTION_HELP = {
     "logging_file": "the log's file (default: train.log in the run's directory)",
     "dry_run": "do a few updates, tell time and memory, write nothing",
 }
+# Options that say where images are and how they are read.
+DATA_OPTIONS = (
+    "data_dir", "num_workers", "use_rec", "rec_train", "rec_train_idx", "rec_val", "rec_val_idx",
+    "cache",
+)  # fmt: skip
 # Fields whose names stand in a registry, which their help lists.
 REGISTRIES: Dict[str, Iterable[str]] = {
     "dataset": DATASETS,

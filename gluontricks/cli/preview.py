@@ -7,9 +7,16 @@ gluontricks preview --dataset digits --mixup-type stitch-tile --batch 3
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
-from gluontricks.cli.flags import add_recipe_flags, typed_recipe
+from gluontricks.cli.flags import (
+    DATA_OPTIONS,
+    add_option_flags,
+    add_recipe_flags,
+    typed_options,
+    typed_recipe,
+)
 from gluontricks.cli.parser import add_json, print_json, put
 from gluontricks.recipes import DEFAULT
 
@@ -17,7 +24,7 @@ from gluontricks.recipes import DEFAULT
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the recipe's flags and those of the picture."""
     add_recipe_flags(parser)
-    parser.add_argument("--data-dir", type=Path, help="folder of the data sets")
+    add_option_flags(parser, DATA_OPTIONS)
     parser.add_argument("--out", type=Path, default=Path("preview.png"), help="picture to write")
     parser.add_argument("--epoch", type=int, default=0, help="0-based epoch")
     parser.add_argument(
@@ -38,7 +45,8 @@ def run(args: argparse.Namespace) -> int:
     if args.count < 1:
         raise UsageError(f"--count is {args.count}", "it must be at least 1")
     recipe = typed_recipe(args, DEFAULT)
-    preview = preview_batch(recipe, epoch=args.epoch, position=args.batch, data_dir=args.data_dir)
+    options = replace(typed_options(args), out=None)
+    preview = preview_batch(recipe, epoch=args.epoch, position=args.batch, options=options)
     make_folder(args.out.parent)
     draw(preview, args.out, count=args.count, title=f"{recipe.mixup_type}, ")
     batch = preview.batch

@@ -4,15 +4,47 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Sequence, Tuple
+from typing import TYPE_CHECKING, Iterator, Protocol, Sequence, Tuple
 
 if TYPE_CHECKING:
     import numpy as np
 
 
+class Images(Protocol):
+    """A data set, in memory or on disk, as far as evaluation and records know it.
+
+    Attributes
+    ----------
+    name, split, labels, class_names, sha256, files
+        As of :class:`ImageSet`.
+    size : (int, int)
+        Height and width of what the network sees.
+    """
+
+    name: str
+    split: str
+    labels: np.ndarray
+    class_names: Tuple[str, ...]
+    sha256: str
+    files: Tuple[Tuple[str, str], ...]
+
+    @property
+    def size(self) -> Tuple[int, int]:
+        """Return height and width."""
+        ...
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        ...
+
+    def chunks(self, count: int) -> Iterator[np.ndarray]:
+        """Yield every image once, in order: uint8 (``count`` or fewer at the end, H, W, 3)."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """Images with their labels.
+    """Images in memory with their labels.
 
     Parameters
     ----------
@@ -41,6 +73,16 @@ class ImageSet:
     def __len__(self) -> int:
         """Return the number of images."""
         return len(self.labels)
+
+    @property
+    def size(self) -> Tuple[int, int]:
+        """Return the height and the width of the images."""
+        return self.images.shape[1], self.images.shape[2]
+
+    def chunks(self, count: int) -> Iterator[np.ndarray]:
+        """Yield all images in order, ``count`` at a time; the last may be fewer."""
+        for start in range(0, len(self), count):
+            yield self.images[start : start + count]
 
 
 def content_hash(images: np.ndarray, labels: np.ndarray) -> str:

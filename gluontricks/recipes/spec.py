@@ -109,6 +109,9 @@ class Recipe:
         choices=("float32", "bfloat16", "float16"),
     )
     loss_scale: Optional[float] = hp(None, "constant loss scale of float16; dynamic if not given")
+    begins_with: Optional[str] = hp(
+        None, "SHA-256 of the parameters that a run begins with, which --resume-params names"
+    )
     resume_epoch: int = hp(0, "epoch that a run from --resume-params begins with")
 
     def as_dict(self) -> Dict[str, Any]:
