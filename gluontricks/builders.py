@@ -10,7 +10,8 @@ from gluontricks.data.augment import Augmentation, parse_normalization
 from gluontricks.data.cache import decoded_cache
 from gluontricks.data.disk import DiskSet, Pair
 from gluontricks.data.listing import Listing
-from gluontricks.data.loader import Loader, PlainView, TrainView
+from gluontricks.data.loader import Loader
+from gluontricks.data.views import PlainView, TrainView
 from gluontricks.draws import Draws, Mixing
 from gluontricks.feed import Feed
 from gluontricks.graphs import RunGraphs

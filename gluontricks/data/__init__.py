@@ -8,11 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Optional, Tuple, Union
 
-from gluontricks.data.images import ImageSet
+from gluontricks.data.images import Images, ImageSet
 from gluontricks.data.registry import DATASETS, SPLITS, DatasetInfo, dataset_info
 from gluontricks.errors import unknown
 
-__all__ = ["DATASETS", "DatasetInfo", "ImageSet", "dataset_info", "load_split", "split_validation"]
+__all__ = [
+    "DATASETS", "DatasetInfo", "ImageSet", "Images", "dataset_info", "load_split",
+    "split_validation",
+]  # fmt: skip
 
 
 def load_split(name: str, split: str, *, data_dir: Optional[Union[str, Path]] = None) -> ImageSet:

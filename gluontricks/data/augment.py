@@ -33,6 +33,9 @@ class Augmentation:
         Largest turn of the hue, as a part of the circle.
     lighting : float
         Standard deviation of the noise along the principal components of colour.
+    min_scale : float
+        Smallest part of an image's area that a random crop takes, which is then resized; this is
+        done where images are decoded, by :mod:`gluontricks.data.crops`.
     crop_pad : int
         Zero pixels put around the image before a crop of its size is taken at random.
 
@@ -49,6 +52,7 @@ class Augmentation:
     hue: float = 0.0
     lighting: float = 0.0
     crop_pad: int = 0
+    min_scale: float = 0.0
 
     def __post_init__(self) -> None:
         for name, top in _LIMITS.items():
@@ -60,8 +64,10 @@ class Augmentation:
 
     @property
     def active(self) -> Tuple[str, ...]:
-        """Return the names of the switches that are on, in the order of their application."""
-        return tuple(f.name for f in fields(self) if getattr(self, f.name))
+        """Return the names of the switches of :meth:`apply` that are on, in their order."""
+        return tuple(
+            f.name for f in fields(self) if f.name != "min_scale" and getattr(self, f.name)
+        )
 
     def check_size(self, height: int, width: int) -> None:
         """Raise UsageError if a crop of this image size could hold nothing of the image."""
@@ -86,9 +92,13 @@ class Augmentation:
         dict of str to ndarray, first dimension ``count``
             For each switch that is on: ``flip`` int64 0 or 1; ``brightness``, ``saturation``,
             ``hue`` float32 factors; ``lighting`` float32 (count, 3); ``crop_pad`` int64
-            (count, 2), the row and column of the crop in the padded image.
+            (count, 2), the row and column of the crop in the padded image. With ``min_scale``
+            also ``resized_crop``, uint64: see :func:`gluontricks.data.crops.random_box`.
         """
-        return {name: _DRAWS[name](getattr(self, name), seed, epoch, count) for name in self.active}
+        drawn = {n: _DRAWS[n](getattr(self, n), seed, epoch, count) for n in self.active}
+        if self.min_scale:
+            drawn["resized_crop"] = streams.words(seed, "augment-resized-crop", epoch, count)
+        return drawn
 
     def apply(self, images: Any, draws: Mapping[str, Any]) -> Any:
         """Return the images changed as drawn; the input is not touched.
@@ -168,6 +178,7 @@ _LIMITS = {
     "hue": 1,
     "lighting": 100,
     "crop_pad": 1 << 20,
+    "min_scale": 1,
 }
 
 

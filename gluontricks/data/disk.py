@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Iterator, NamedTuple, Optional, Tuple
+from typing import Any, Iterator, NamedTuple, Optional, Tuple
 
 import numpy as np
 
 from gluontricks.data.consistency import check_pair
 from gluontricks.data.listing import Listing, find_listing
-from gluontricks.data.loader import Loader, PlainView
+from gluontricks.data.loader import Loader
 from gluontricks.data.locations import data_folder
 from gluontricks.data.records import find_records
 from gluontricks.data.registry import DatasetInfo
+from gluontricks.data.splits import check_count, stratified_mask
+from gluontricks.data.views import PlainView
 from gluontricks.errors import DataError
 
 
@@ -82,6 +85,34 @@ def check_known_classes(info: DatasetInfo, listing: Listing) -> None:
             )
 
 
+class Chosen(Listing):
+    """Some images of a listing.
+
+    Parameters
+    ----------
+    whole : Listing
+    places : ndarray of int64
+        Which of them.
+    """
+
+    def __init__(self, whole: Listing, places: np.ndarray) -> None:
+        self.whole, self.places = whole, places
+        digest = hashlib.sha256(f"{whole.sha256} {places.tolist()}".encode()).hexdigest()
+        super().__init__(whole.name, whole.split, whole.labels[places], whole.class_names, digest)
+
+    def read(self, index: int) -> bytes:
+        """Return an image as it is encoded."""
+        return self.whole.read(int(self.places[index]))
+
+    def where(self, index: int) -> str:
+        """Return what an error calls an image."""
+        return self.whole.where(int(self.places[index]))
+
+    def image(self, index: int) -> Any:
+        """Return an image as Pillow holds it."""
+        return self.whole.image(int(self.places[index]))
+
+
 @dataclass(frozen=True, eq=False)
 class DiskSet:
     """Images on disk with their labels, as evaluation sees them.
@@ -131,6 +162,16 @@ class DiskSet:
     def size(self) -> Tuple[int, int]:
         """Return the height and the width of what the network sees."""
         return self.view.size, self.view.size
+
+    def divided(self, count: int, *, seed: int) -> Tuple[DiskSet, DiskSet]:
+        """Return this set without ``count`` images, and a validation set of those.
+
+        The choice is that of :func:`gluontricks.data.splits.split_validation`.
+        """
+        check_count(count, len(self))
+        mask = stratified_mask(self.labels, count, seed=seed, stream="validation-split")
+        rest, held_out = (Chosen(self.listing, np.flatnonzero(m)) for m in (~mask, mask))
+        return replace(self, listing=rest), replace(self, listing=held_out, split="validation")
 
     def __len__(self) -> int:
         """Return the number of images."""

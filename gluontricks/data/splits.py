@@ -54,6 +54,15 @@ def select(images: ImageSet, mask: np.ndarray, split: str) -> ImageSet:
     )
 
 
+def check_count(count: int, images: int) -> None:
+    """Raise unless ``count`` of ``images`` can be held out."""
+    if not 0 < count < images:
+        raise UsageError(
+            f"{count} validation images cannot be held out of {images}",
+            f"give --val-split a number from 1 to {images - 1}, or 0 for none",
+        )
+
+
 def split_validation(images: ImageSet, count: int, *, seed: int) -> Tuple[ImageSet, ImageSet]:
     """Hold ``count`` images out of a training set.
 
@@ -77,10 +86,6 @@ def split_validation(images: ImageSet, count: int, *, seed: int) -> Tuple[ImageS
     UsageError
         If ``count`` leaves one of the two empty.
     """
-    if not 0 < count < len(images):
-        raise UsageError(
-            f"{count} validation images cannot be held out of {len(images)}",
-            f"give --val-split a number from 1 to {len(images) - 1}, or 0 for none",
-        )
+    check_count(count, len(images))
     mask = stratified_mask(images.labels, count, seed=seed, stream="validation-split")
     return select(images, ~mask, "train"), select(images, mask, "validation")
