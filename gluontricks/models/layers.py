@@ -99,7 +99,7 @@ class StagedNetwork(Classifier):
             self.output = nn.Dense(classes, in_units=channels[-1])
 
 
-def conv(  # noqa: PLR0913
+def conv(
     channels: int,
     in_channels: int,
     *,
@@ -155,7 +155,7 @@ def basic_body(in_channels: int, channels: int, stride: int, *, zero: bool) -> A
     )
 
 
-def grouped_body(  # noqa: PLR0913
+def grouped_body(
     in_channels: int, channels: int, stride: int, *, cardinality: int, width: int, zero: bool
 ) -> Any:
     """Return the body of a ResNeXt's block, a bottleneck around a 3x3 convolution in groups.

@@ -22,7 +22,13 @@ from gluontricks.mxnet_shim import mx
 nn = mx.gluon.nn
 
 # Depth -> blocks of each stage; from 50 on they are bottlenecks.
-BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+BLOCKS = {
+    18: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+    152: (3, 8, 36, 3),
+}
 BASIC = (64, 64, 128, 256, 512)
 BOTTLENECK = (64, 256, 512, 1024, 2048)
 # Output stride -> stride and dilation of each stage.
@@ -33,7 +39,13 @@ STRIDES = {
 }
 # Variant -> channels of the three convolutions' stem, None for one of 7x7; and whether shortcuts
 # average before they project.
-VARIANTS = {"b": (None, False), "c": (32, False), "d": (32, True), "e": (64, True), "s": (64, False)}
+VARIANTS = {
+    "b": (None, False),
+    "c": (32, False),
+    "d": (32, True),
+    "e": (64, True),
+    "s": (64, False),
+}
 
 
 def bottleneck_body(in_channels: int, channels: int, stride: int, *, zero: bool) -> Any:
@@ -123,7 +135,7 @@ class ResNeXt(StagedNetwork):
         Start the last batch norm of each block at zero.
     """
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         depth: int,
         *,
@@ -252,16 +264,16 @@ class ResNetV1b(mx.gluon.HybridBlock):
         self, before: int, after: int, stride: int, dilations: Tuple[int, int]
     ) -> Sequence[Tuple[Any, Any]]:
         """Return the convolutions of one block with their batch norms."""
-        last = norm(after, zero=self.last_gamma)
+        zero = self.last_gamma
         if self.basic:
             first = conv(after, before, kernel=3, stride=stride, dilation=dilations[0])
             second = conv(after, after, kernel=3, dilation=dilations[1])
-            return [(first, norm(after)), (second, last)]
+            return [(first, norm(after)), (second, norm(after, zero=zero))]
         inner = after // 4
         first = conv(inner, before, kernel=1)
         second = conv(inner, inner, kernel=3, stride=stride, dilation=dilations[0])
         third = conv(after, inner, kernel=1)
-        return [(first, norm(inner)), (second, norm(inner)), (third, last)]
+        return [(first, norm(inner)), (second, norm(inner)), (third, norm(after, zero=zero))]
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """Return the logits, shape (N, classes)."""
