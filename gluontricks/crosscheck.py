@@ -225,7 +225,7 @@ def make_run(recipe: Recipe, steps: int, options: RunOptions, size: Optional[int
 
 def enlarged(data: ImageSet, size: Optional[int]) -> ImageSet:
     """Return images of ``size`` x ``size`` pixels, each pixel repeated; as they are without one."""
-    times = size // data.size[0] if size else 1
+    times = size // data.images.shape[1] if size else 1
     return replace(data, images=data.images.repeat(times, axis=1).repeat(times, axis=2))
 
 
