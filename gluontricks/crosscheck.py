@@ -9,7 +9,7 @@ from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional
 import numpy as np
 
 from gluontricks import builders
-from gluontricks.data import ImageSet, load_split
+from gluontricks.data import ImageSet, dataset_info, load_split
 from gluontricks.errors import UsageError
 from gluontricks.learners import (
     SLOTS,
@@ -20,7 +20,8 @@ from gluontricks.learners import (
     make_learner,
 )
 from gluontricks.mixing.names import SINGLE
-from gluontricks.models import get_model, list_models
+from gluontricks.models import get_model, input_size, list_models
+from gluontricks.models.names import describe
 from gluontricks.models.weights import initialize, parameter_paths
 from gluontricks.options import RunOptions
 from gluontricks.pipeline import Batch
@@ -34,6 +35,8 @@ GRADIENT_LIMIT, LIMIT = 1e-10, 1e-6
 # How much further than the reference's own rounding another engine may be.
 LEEWAY = 100
 SMALL = "resnet8_v1"
+# A small network of ImageNet's, and the least size at which those have more than one pixel left.
+SMALL_IMAGENET, LEAST = "mobilenet0.25", 64
 RUNNING = ("running_mean", "running_var")
 # Every trick in one run: stitched, smoothed, distilled; alpha 1, so that batches are really cut.
 # At a higher rate deep networks make a difference in the last digit a thousand times larger a step.
@@ -99,11 +102,12 @@ class Run(NamedTuple):
 
 
 class Case(NamedTuple):
-    """One row of the table: what it is about, and a run that shows it."""
+    """One row of the table: what it is about, a run that shows it, and the size of its images."""
 
     kind: str
     name: str
     recipe: Recipe
+    size: Optional[int] = None
 
 
 def cases() -> Iterator[Case]:
@@ -112,7 +116,7 @@ def cases() -> Iterator[Case]:
     Each network runs with all tricks at once; a small one runs with every trick.
     """
     for name in list_models():
-        yield Case("network", name, replace(COMPOSITE, model=name, batch_size=4))
+        yield Case("network", name, replace(composite(name), batch_size=4), size_for(name))
     for name, changes in LOSSES.items():
         yield Case("loss", name, replace(PLAIN, **changes))
     for name in SLOTS:
@@ -122,8 +126,26 @@ def cases() -> Iterator[Case]:
         yield Case("mixer", name, replace(PLAIN, mixup_type=name, mixup_alpha=1.0))
 
 
+def composite(model: str) -> Recipe:
+    """Return the run with every trick on a network; its teacher takes the same images."""
+    teacher = SMALL if input_size(model) == input_size(SMALL) else SMALL_IMAGENET
+    return replace(COMPOSITE, model=model, teacher=teacher)
+
+
+def size_for(model: str) -> Optional[int]:
+    """Return the size to which :data:`COMPOSITE`'s images are enlarged for a network."""
+    own = dataset_info(COMPOSITE.dataset).image_size
+    if input_size(model) == own:
+        return None
+    return -(-max(LEAST, describe(model).smallest) // own) * own
+
+
 def crosscheck(
-    recipe: Recipe, *, steps: int = 5, options: Optional[RunOptions] = None
+    recipe: Recipe,
+    *,
+    steps: int = 5,
+    options: Optional[RunOptions] = None,
+    size: Optional[int] = None,
 ) -> Differences:
     """Return how far the engines are apart after the first ``steps`` updates of a run.
 
@@ -138,13 +160,15 @@ def crosscheck(
         1 or more.
     options : RunOptions, optional
         Folder of the data, and the teacher's parameters.
+    size : int, optional
+        Height and width to which images are enlarged, by repeating pixels: a multiple of their own.
 
     Raises
     ------
     UsageError
         If an engine is missing, or cannot run it, or the run has not so many updates.
     """
-    return Comparison(recipe, steps=steps, options=options).engines()
+    return Comparison(recipe, steps=steps, options=options, size=size).engines()
 
 
 class Comparison:
@@ -154,9 +178,14 @@ class Comparison:
     """
 
     def __init__(
-        self, recipe: Recipe, *, steps: int = 5, options: Optional[RunOptions] = None
+        self,
+        recipe: Recipe,
+        *,
+        steps: int = 5,
+        options: Optional[RunOptions] = None,
+        size: Optional[int] = None,
     ) -> None:
-        self.run = make_run(recipe, steps, options or RunOptions())
+        self.run = make_run(recipe, steps, options or RunOptions(), size)
         self.reference = outcome(REFERENCE, self.run)
 
     def engines(self) -> Differences:
@@ -171,14 +200,14 @@ class Comparison:
         return differences(self.reference, outcome(REFERENCE, self.run, disturbed=True))
 
 
-def make_run(recipe: Recipe, steps: int, options: RunOptions) -> Run:
+def make_run(recipe: Recipe, steps: int, options: RunOptions, size: Optional[int] = None) -> Run:
     """Return what both engines are given."""
     if steps < 1:
         raise UsageError(f"{steps} steps compare nothing", "give 1 or more")
     for engine in (REFERENCE, OTHER):
         engine_module(engine)  # one that is missing is told before the other has computed
     recipe = resolve(recipe)
-    train = load_split(recipe.dataset, "train", data_dir=options.data_dir)
+    train = enlarged(load_split(recipe.dataset, "train", data_dir=options.data_dir), size)
     draws = builders.make_draws(recipe, train)
     spec = builders.make_spec(recipe, teacher_of(recipe, options), image_size=draws.size[0])
     rates = builders.make_rates(recipe, draws.steps_per_epoch)
@@ -190,7 +219,14 @@ def make_run(recipe: Recipe, steps: int, options: RunOptions) -> Run:
             "give fewer, or more epochs",
         )
     momenta = builders.make_momenta(recipe, len(rates))
-    return Run(replace(spec, dtype="float64"), train, batches, rates, momenta)
+    spec = replace(spec, dtype="float64", dropout=False)
+    return Run(spec, train, batches, rates, momenta)
+
+
+def enlarged(data: ImageSet, size: Optional[int]) -> ImageSet:
+    """Return images of ``size`` x ``size`` pixels, each pixel repeated; as they are without one."""
+    times = size // data.images.shape[1] if size else 1
+    return replace(data, images=data.images.repeat(times, axis=1).repeat(times, axis=2))
 
 
 def teacher_of(recipe: Recipe, options: RunOptions) -> Optional[TeacherSpec]:

@@ -62,7 +62,7 @@ class TracedNetwork:
         In the network's order.
     summary : dict
         ``params``, ``macs``, ``activations`` and ``largest`` as in
-        :func:`gluontricks.summary.summarize`, for images of the network's size.
+        :func:`gluontricks.summary.summarize`, for images of the size that the run has.
     """
 
     model: str

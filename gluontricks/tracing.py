@@ -11,6 +11,7 @@ from gluontricks.graphs import Graph, Parameter, RunGraphs, TracedNetwork
 from gluontricks.learners import LearnerSpec, TeacherSpec
 from gluontricks.losses import DistillationLoss, SoftCrossEntropy
 from gluontricks.models import get_model, input_size
+from gluontricks.models.layers import without_dropout
 from gluontricks.models.weights import parameter_paths, starts_at_zero
 from gluontricks.mxnet_shim import mx
 from gluontricks.pipeline import Statistics
@@ -83,6 +84,8 @@ def make_loss(teacher: Optional[TeacherSpec]) -> Any:
 def trace_run(spec: LearnerSpec) -> RunGraphs:
     """Return the graphs of all that a learner executes."""
     net = get_model(spec.model, classes=spec.classes, last_gamma=spec.last_gamma)
+    if not spec.dropout:
+        without_dropout(net)
     inference, constants = trace_inference(net, (spec.pipeline.mean, spec.pipeline.std))
     training = TrainingGraph(net, make_loss(spec.teacher), loss_precision(spec.dtype))
     beside = BESIDE[: 2 if spec.teacher else 1]
@@ -90,9 +93,10 @@ def trace_run(spec: LearnerSpec) -> RunGraphs:
         get_model(spec.teacher.model, classes=spec.teacher.classes),
         spec.teacher.model,
         spec.teacher.classes,
+        spec.image_size,
     )
     return RunGraphs(
-        network=trace_network(net, spec.model, spec.classes),
+        network=trace_network(net, spec.model, spec.classes, spec.image_size),
         training=trace(training, net, (DATA, *beside)),
         inference=inference,
         constants=constants,
@@ -101,8 +105,8 @@ def trace_run(spec: LearnerSpec) -> RunGraphs:
 
 
 def trace_model(model: str, *, classes: int) -> TracedNetwork:
-    """Return the graph of a network by name."""
-    return trace_network(get_model(model, classes=classes), model, classes)
+    """Return the graph of a network by name, its summary that of images of its own size."""
+    return trace_network(get_model(model, classes=classes), model, classes, input_size(model))
 
 
 def trace_preprocessed(
@@ -112,9 +116,8 @@ def trace_preprocessed(
     return trace_inference(get_model(model, classes=classes), normalization)
 
 
-def trace_network(net: Any, model: str, classes: int) -> TracedNetwork:
-    """Return the graph of a network with the table of its parameters."""
-    size = input_size(model)
+def trace_network(net: Any, model: str, classes: int, size: int) -> TracedNetwork:
+    """Return the graph of a network with the table of its parameters, and its cost at ``size``."""
     summary = summarize(net, (3, size, size))
     return TracedNetwork(
         model=model,

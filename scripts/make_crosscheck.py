@@ -34,7 +34,7 @@ def compare(steps: int, results: Path) -> int:
     set_threads()
     rows, apart = [], []
     for case in cases():
-        found = crosscheck(case.recipe, steps=steps)
+        found = crosscheck(case.recipe, steps=steps, size=case.size)
         rows.append({"kind": case.kind, "name": case.name, **found._asdict()})
         apart += [] if found.agree else [case.name]
         values = "  ".join(f"{kind} {value:.1e}" for kind, value in found._asdict().items())

@@ -49,7 +49,7 @@ def test_gradients_of_the_first_step_agree_for_every_loss(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("case", ALL, ids=lambda case: f"{case.kind}-{case.name}")
 def test_every_row_of_the_table_can_be_had_again(case):
-    assert checking.crosscheck(case.recipe, steps=2).agree
+    assert checking.crosscheck(case.recipe, steps=2, size=case.size).agree
 
 
 def test_the_losses_of_the_table_differ():

@@ -29,6 +29,12 @@ def test_cifar_networks_have_their_known_complexity(row):
 
 
 @pytest.mark.parametrize("row", GOLDEN["imagenet"], ids=lambda row: row["model"])
+def test_imagenet_networks_have_their_known_complexity(row):
+    size = (3, row["size"], row["size"])
+    assert_golden(summarize(get_model(row["model"], classes=row["classes"]), size), row)
+
+
+@pytest.mark.parametrize("row", GOLDEN["imagenet"][:8], ids=lambda row: row["model"])
 def test_the_counter_agrees_on_gluoncvs_imagenet_networks(row):
     net = zoo_network(row["model"], classes=row["classes"])
     assert_golden(summarize(net, (3, row["size"], row["size"])), row)

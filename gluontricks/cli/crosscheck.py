@@ -11,7 +11,6 @@ what rounding alone does in that run.
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 
 from gluontricks.cli.flags import add_option_flags, add_recipe_flags, typed_options, typed_recipe
 from gluontricks.cli.parser import add_json, print_json, put
@@ -33,14 +32,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compare and tell."""
-    from gluontricks.crosscheck import GRADIENT_LIMIT, LIMIT, Comparison
+    from gluontricks.crosscheck import GRADIENT_LIMIT, LIMIT, Comparison, size_for
     from gluontricks.recipes.resolve import resolve
     from gluontricks.threads import set_threads
 
     recipe = resolve(wanted(args))
     options = typed_options(args)
     set_threads(options.threads)
-    comparison = Comparison(recipe, steps=args.steps, options=options)
+    size = args.network and size_for(args.network)
+    comparison = Comparison(recipe, steps=args.steps, options=options, size=size)
     found = comparison.engines()
     if args.json:
         print_json(found._asdict())
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
 
 def wanted(args: argparse.Namespace) -> Recipe:
     """Return the recipe that is meant: every trick on a network, or a run's flags."""
-    from gluontricks.crosscheck import COMPOSITE
+    from gluontricks.crosscheck import composite
 
     if "dtype" in vars(args):
         raise UsageError(
@@ -83,7 +83,7 @@ def wanted(args: argparse.Namespace) -> Recipe:
         raise UsageError(
             f"'{args.network}' and --model {args.model} are both given", "leave one out"
         )
-    return typed_recipe(args, replace(COMPOSITE, model=args.network))
+    return typed_recipe(args, composite(args.network))
 
 
 def describe(recipe: Recipe) -> str:

@@ -87,6 +87,9 @@ class LearnerSpec:
         then predicts; 0 for none.
     loss_scale : float, optional
         Constant loss scale of float16; dynamic if not given.
+    dropout : bool
+        Whether layers of dropout drop. Engines draw with generators of their own, so they are
+        compared without.
     """
 
     model: str
@@ -109,6 +112,7 @@ class LearnerSpec:
     shards: int = 1
     ema: float = 0.0
     loss_scale: Optional[float] = None
+    dropout: bool = True
 
 
 @dataclass(frozen=True)

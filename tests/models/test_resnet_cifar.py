@@ -1,46 +1,22 @@
-import hashlib
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
-from gluoncv_reference import zoo_network
+from networks import (
+    GOLDEN,
+    digest,
+    gluoncv_network,
+    images,
+    local_names,
+    random_parameters,
+    with_values,
+)
 
 from gluontricks.errors import UsageError
-from gluontricks.models import get_model, list_models
+from gluontricks.models import get_model, input_size, list_models
 from gluontricks.models.weights import initialize, load_parameters, parameter_paths
 from gluontricks.mxnet_shim import mx
 
-GOLDEN = json.loads((Path(__file__).parents[1] / "golden/parameter_keys.json").read_text())
+CIFAR = sorted(name for name in list_models() if input_size(name) == 32)
 IN_GLUONCV = sorted(GOLDEN["networks"])
-
-
-def digest(keys):
-    keys = sorted(keys)
-    return {"count": len(keys), "sha256": hashlib.sha256("\n".join(keys).encode()).hexdigest()}
-
-
-def local_names(net):
-    return [name[len(net.prefix) :] for name in net.collect_params()]
-
-
-def random_parameters(net, seed=0):
-    """Return path -> values that exercise every layer, running statistics included."""
-    generator = np.random.RandomState(seed)
-    values = {}
-    for path, parameter in parameter_paths(net).items():
-        drawn = generator.standard_normal(parameter.shape)
-        role = path.rsplit(".", 1)[-1]
-        if role == "weight":
-            drawn *= np.sqrt(2.0 / np.prod(parameter.shape[1:]))
-        elif role in ("gamma", "running_var"):
-            drawn = 0.5 + generator.random_sample(parameter.shape)
-        values[path] = (drawn if role != "bias" else drawn * 0.1).astype(np.float32)
-    return values
-
-
-def images(count, seed=1):
-    return mx.nd.array(np.random.RandomState(seed).standard_normal((count, 3, 32, 32)))
 
 
 @pytest.mark.parametrize("name", IN_GLUONCV)
@@ -52,8 +28,7 @@ def test_keys_are_gluoncvs(name):
 
 @pytest.mark.parametrize("name", IN_GLUONCV)
 def test_order_of_keys_and_shapes_are_those_of_gluoncv_installed(name):
-    ours, theirs = get_model(name, classes=10), zoo_network("cifar_" + name, classes=10)
-    theirs.infer_shape(mx.nd.zeros((1, 3, 32, 32)))
+    ours, theirs = get_model(name, classes=10), gluoncv_network(name)
     shapes = {path: p.shape for path, p in parameter_paths(ours).items()}
     assert list(shapes.items()) == [
         (path, p.shape) for path, p in theirs._collect_params_with_prefix().items()
@@ -79,13 +54,10 @@ def test_keys_do_not_depend_on_the_networks_built_before():
     ],
 )
 def test_logits_equal_gluoncvs(name, batch):
-    ours, theirs = get_model(name, classes=100), zoo_network("cifar_" + name, classes=100)
-    theirs.infer_shape(mx.nd.zeros((1, 3, 32, 32)))
-    theirs.initialize()
+    ours = get_model(name, classes=100)
     values = random_parameters(ours)
     load_parameters(ours, values)
-    for path, parameter in theirs._collect_params_with_prefix().items():
-        parameter.set_data(mx.nd.array(values[path]))
+    theirs = with_values(gluoncv_network(name, classes=100), values)
     x = images(batch)
     expected, actual = theirs(x).asnumpy(), ours(x).asnumpy()
     assert np.ptp(expected) > 0.1
@@ -102,7 +74,7 @@ def test_hybridized_equals_imperative(name):
     np.testing.assert_allclose(net(x).asnumpy(), imperative, rtol=0, atol=1e-6 * imperative.max())
 
 
-@pytest.mark.parametrize("name", [*list_models(), "resnet8_v1", "resnext29_4x16d"])
+@pytest.mark.parametrize("name", [*CIFAR, "resnet8_v1", "resnext29_4x16d"])
 def test_zero_gamma_is_in_the_last_norm_of_every_block_and_nowhere_else(name):
     plain = parameter_paths(get_model(name, classes=10))
     net = parameter_paths(get_model(name, classes=10, last_gamma=True))
@@ -123,7 +95,7 @@ def test_with_zero_gamma_a_block_starts_as_its_rectified_shortcut():
 
 
 def test_shapes_are_known_before_any_forward_pass():
-    for name in list_models():
+    for name in CIFAR:
         for parameter in parameter_paths(get_model(name, classes=7)).values():
             assert min(parameter.shape) > 0
 

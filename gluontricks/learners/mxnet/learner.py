@@ -22,6 +22,7 @@ from gluontricks.learners.mxnet.graphs import (
 from gluontricks.learners.mxnet.updates import UPDATES
 from gluontricks.learners.optimizers import Setting, decay_of
 from gluontricks.models import get_model
+from gluontricks.models.layers import without_dropout
 from gluontricks.models.weights import initialize, parameter_paths
 from gluontricks.mxnet_shim import mx
 from gluontricks.pipeline import Batch
@@ -63,6 +64,8 @@ class MXNetLearner:
         refuse_others(spec)
         self.spec = spec
         self.net = get_model(spec.model, classes=spec.classes, last_gamma=spec.last_gamma)
+        if not spec.dropout:
+            without_dropout(self.net)
         self.paths: Dict[str, Any] = parameter_paths(self.net)
         self.device = context_of(spec.device)
         initialize(self.net, seed=spec.seed, init=spec.init, ctx=self.device)
