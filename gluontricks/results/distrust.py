@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 Flags = Mapping[str, Any]
 Epochs = Sequence[Mapping[str, Any]]
@@ -61,19 +61,17 @@ def padded_validation(epochs: Epochs, flags: Flags) -> Iterator[Distrust]:
     telling = [pair for pair in errors if not set(pair) <= {0.0, 1.0}]
     if len(telling) < GRID_EPOCHS or all(on_grid(pair, VALIDATION_IMAGES) for pair in telling):
         return
-    used: Dict[int, int] = {}
-    for pair in telling:
-        count = next((n for n in counts(flags) if on_grid(pair, n)), None)
-        if count is None:
+    used: List[int] = []
+    while telling:
+        count = max(counts(flags), key=lambda n: sum(on_grid(pair, n) for pair in telling))
+        rest = [pair for pair in telling if not on_grid(pair, count)]
+        if len(rest) == len(telling):
             return
-        used[count] = used.get(count, 0) + 1
-    grids = " or ".join(f"1/{n}" for n in sorted(used, key=lambda n: -used[n]))
-    yield Distrust(
-        "padded-validation",
-        ("top1", "top5"),
-        f"errors are multiples of {grids}, not of 1/{VALIDATION_IMAGES}: the last batch was "
-        "padded, or the images after the last whole batch left out",
-    )
+        used.append(count)
+        telling = rest
+    grids = " or ".join(f"1/{n}" for n in used)
+    reason = f"errors are multiples of {grids}, not of 1/{VALIDATION_IMAGES}"
+    yield Distrust("padded-validation", ("top1", "top5"), reason)
 
 
 def counts(flags: Flags) -> List[int]:
