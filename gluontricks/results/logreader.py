@@ -228,17 +228,17 @@ class _Reader:
         """
         shown = name or "the text"
         kind = next(iter(self.kinds), "")
-        if not any(row.get(RESULT.get(kind, "top1")) is not None for row in self.rows.values()):
-            raise DataError(
-                f"'{shown}' holds no validated epoch in a format of GluonCV's logs",
-                "name a log of its ImageNet, CIFAR, horovod, Faster R-CNN or FCN script",
-            )
         flags = self.parts[-1][1] if self.parts else {}
         metric = self.train_metric
         if kind == "cifar" and flags:
             # The CIFAR scripts print no name; only the one with mixup has this flag.
             metric = "rmse" if "logging_dir" in flags else "accuracy"
         epochs = tuple(_curve(self.rows, kind, metric, shown))
+        if not any(epoch[RESULT.get(kind, "top1")] is not None for epoch in epochs):
+            raise DataError(
+                f"'{shown}' holds no validated epoch in a format of GluonCV's logs",
+                "name a log of its ImageNet, CIFAR, horovod, Faster R-CNN or FCN script",
+            )
         planned = flags.get("num_epochs", flags.get("epochs", self.planned))
         log = AuthorLog(
             name, sha256, kind, flags or None, epochs, metric,
