@@ -22,3 +22,12 @@ def data_dir() -> Path:
     if required:
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def logs_dir() -> Path:
+    """A folder of GluonCV's published logs; without it the test is skipped."""
+    folder = os.environ.get("GLUONTRICKS_LOGS")
+    if folder and Path(folder).is_dir():
+        return Path(folder)
+    pytest.skip(f"needs the authors' logs: $GLUONTRICKS_LOGS is {folder!r}")

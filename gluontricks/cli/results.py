@@ -1,6 +1,7 @@
-"""Add finished runs to the registry, verify it, or write the tables.
+"""Add finished runs or authors' logs to the registry, verify it, or write the tables.
 
 gluontricks results add runs/cifar100-resnet56_v1-0123abcd-s0
+gluontricks results import-log gluoncv/logs/classification
 gluontricks results verify
 gluontricks results tables
 """
@@ -10,22 +11,33 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Callable, Dict
 
 from gluontricks.cli.parser import add_json, print_json, put
 from gluontricks.errors import IntegrityError, UsageError
 
+if TYPE_CHECKING:
+    from gluontricks.results.authorlogs import Imported
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("action", choices=("add", "verify", "tables"))
-    parser.add_argument("runs", nargs="*", type=Path, help="run directories, with add")
+    parser.add_argument("action", choices=tuple(ACTIONS))
+    parser.add_argument(
+        "runs", nargs="*", type=Path, help="run directories, with add; logs, with import-log"
+    )
+    parser.add_argument(
+        "--origin", metavar="REPOSITORY@COMMIT", help="where the logs are from, with import-log"
+    )
     parser.add_argument("--results", type=Path, default=Path("results"), help="results folder")
     add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Do what was asked."""
-    return {"add": add, "verify": verify, "tables": tables}[args.action](args)
+    if args.origin and args.action != "import-log":
+        raise UsageError(f"--origin has no effect on 'results {args.action}'", "leave it out")
+    return ACTIONS[args.action](args)
 
 
 def add(args: argparse.Namespace) -> int:
@@ -41,6 +53,63 @@ def add(args: argparse.Namespace) -> int:
     for record in added:
         put(f"{record['run_id']}  {record['recipe']}  {record['status']}  {record['label']}")
     return 0
+
+
+def import_log(args: argparse.Namespace) -> int:
+    """Add the records of authors' logs to their chain and tell what each log says."""
+    from gluontricks.results.authorlogs import import_logs
+
+    if not args.runs:
+        raise UsageError("'results import-log' needs logs", "name files or folders of them")
+    done = import_logs(args.runs, args.results, origin=args.origin)
+    if args.json:
+        print_json([summary(item) for item in done])
+        return 0
+    for item in done:
+        put(in_words(summary(item)))
+    put(f"{sum(item.new for item in done)} of {len(done)} logs added")
+    return 0
+
+
+def summary(item: Imported) -> Dict[str, Any]:
+    """Return what is told about one log; the curve is in the registry."""
+    log, entry = item.log, item.entry
+    names = ("epoch", "top1", "top5", "map", "pixacc", "miou")
+    return {
+        "run_id": entry["run_id"], "added": item.new, "file": log.name,
+        "recorded_as": entry["source"]["file"], "origin": entry["source"]["origin"],
+        "sha256": log.sha256, "kind": log.kind, "model": log.model,
+        "epochs": len(log.epochs), "planned": log.planned,
+        **{which: {name: epoch[name] for name in names if epoch.get(name) is not None}
+           for which, epoch in (("final", log.final), ("best", log.best))},
+        "seconds_per_epoch": log.seconds_per_epoch, "restarts": log.restarts,
+        "distrust": [dataclasses.asdict(doubt) for doubt in log.distrust],
+    }  # fmt: skip
+
+
+def in_words(told: Dict[str, Any]) -> str:
+    """Return one line about a log."""
+    seconds = told["seconds_per_epoch"]
+    parts = [
+        f"{told['file'].rsplit('/', 1)[-1]}: {told['model']}",
+        f"{told['epochs']} epochs",
+        f"final {result(told['final'])}",
+        f"best {result(told['best'])} (epoch {told['best']['epoch']})",
+        "no times" if seconds is None else f"{seconds:.1f} s/epoch",
+        "1 restart" if told["restarts"] == 1 else f"{told['restarts']} restarts",
+        "; ".join(f"{d['rule']}: {d['reason']}" for d in told["distrust"]) or "no marks",
+    ]
+    if not told["added"]:
+        parts.append(f"there already, by its SHA-256, as {told['recorded_as']}")
+    return "  ".join(parts)
+
+
+def result(epoch: Dict[str, Any]) -> str:
+    """Return top-1/top-5 of an epoch, or the values of another task by name."""
+    if "top1" in epoch:
+        return "/".join(f"{epoch[name]:.2f}" for name in ("top1", "top5") if name in epoch)
+    names = {"map": "mAP", "pixacc": "pixAcc", "miou": "mIoU"}
+    return " ".join(f"{names[name]} {epoch[name]:.2f}" for name in names if name in epoch)
 
 
 def verify(args: argparse.Namespace) -> int:
@@ -71,3 +140,8 @@ def tables(args: argparse.Namespace) -> int:
     written = write_tables(args.results)
     print_json(written) if args.json else put("\n".join(written) or "nothing changed")
     return 0
+
+
+ACTIONS: Dict[str, Callable[[argparse.Namespace], int]] = {
+    "add": add, "import-log": import_log, "verify": verify, "tables": tables,
+}  # fmt: skip

@@ -20,7 +20,7 @@ from gluontricks.results.plain import anonymous, canonical, map_texts, plain, wi
 from gluontricks.results.schema import FIELDS, LABELS, OURS, SCHEMA, validate
 
 __all__ = [
-    "LABELS", "SCHEMA", "RunFacts", "build_record", "label_of", "label_set", "new_run_id",
+    "LABELS", "SCHEMA", "RunFacts", "build_record", "completed", "label_of", "label_set", "new_run_id",
     "utc_now", "validate", "write_record",
 ]  # fmt: skip
 
@@ -128,12 +128,12 @@ def build_record(
     for name in ("status", "started", "ended", "engine", "device", "scale", "protocol",
                  "resumes", "bitwise", "checks"):  # fmt: skip
         record[name] = getattr(run, name)
-    record = map_texts(_completed(plain(record)), without_paths)
+    record = map_texts(completed(plain(record)), without_paths)
     record["label"] = label_of(record)
     return checked(record)
 
 
-def _completed(record: Dict[str, Any]) -> Dict[str, Any]:
+def completed(record: Dict[str, Any]) -> Dict[str, Any]:
     """Return ``record`` in the order of the form, with null where a group lacks a key."""
     return {name: _filled(record.get(name), form) for name, form in FIELDS.items()}
 

@@ -13,7 +13,7 @@ import re
 import uuid
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, List, Optional, Union
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 from filelock import FileLock, Timeout
 
@@ -78,6 +78,53 @@ def add(
                 return _same(entry, record)
         _keep_predictions(run_dir, results_dir, record)
         return _append(runs, writer or writer_id(results_dir), record)
+
+
+def add_foreign(
+    records: Sequence[Record], results_dir: Union[str, Path], *, writer: str
+) -> List[Tuple[Record, bool]]:
+    """Add valid records of others' runs; return for each its entry, and whether that is new.
+
+    A record is known by the SHA-256 of its source. One of the same file that says something else
+    is added under a new id and supersedes the old one.
+
+    Raises
+    ------
+    IntegrityError
+        If the writer's chain lost lines.
+    LockedError
+        If another process holds the registry for long.
+    """
+    results_dir = Path(results_dir)
+    runs = make_folder(results_dir / "runs")
+    done: List[Tuple[Record, bool]] = []
+    with _locked(runs):
+        known: Dict[str, List[Record]] = {}
+        for entry in entries(results_dir):
+            if entry.get("source"):
+                known.setdefault(entry["source"]["sha256"], []).append(entry)
+        for record in records:
+            before = known.setdefault(record["source"]["sha256"], [])
+            if before and not _says_else(before[-1], record):
+                done.append((before[-1], False))
+                continue
+            if before:
+                name = f"{record['run_id']}-{len(before) + 1}"
+                record = {**record, "run_id": name, "supersedes": before[-1]["run_id"]}
+            before.append(_append(runs, writer, record))
+            done.append((before[-1], True))
+    return done
+
+
+def _says_else(entry: Record, record: Record) -> bool:
+    """Return whether a record of the very file of ``entry`` has another content."""
+    one, other = (
+        {**without(each, "run_id", "supersedes", *CHAIN),
+         "source": without(each["source"], "origin")}
+        for each in (entry, record)
+    )  # fmt: skip
+    same_file = entry["source"]["file"] == record["source"]["file"]
+    return same_file and canonical(one) != canonical(other)
 
 
 def read_record(run_dir: Path) -> Record:

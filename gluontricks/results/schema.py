@@ -7,6 +7,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Tuple
 
 from gluontricks.files import sha256_bytes
 from gluontricks.results.declared import recipe_of
+from gluontricks.results.logformats import KINDS
 from gluontricks.results.plain import absolute_paths, canonical
 
 SCHEMA = "gluontricks.run/1"
@@ -74,6 +75,15 @@ FIELDS: Mapping[str, Any] = {
     "checks": {},
 }  # fmt: skip
 
+# What ``source`` holds besides, if a run is known by its log.
+LOG: Mapping[str, Any] = {
+    "kind": "text", "flags": {}, "train_metric": "text", "planned": "integer",
+    "restarts": "integer", "skipped": "integer",
+    "distrust": [{"rule": "text", "columns": ["text"], "reason": "text"}],
+}  # fmt: skip
+# A log's flags are no recipe, so its record stands for no row and meets no run of ours.
+NOT_IN_LOGS = ("recipe", "fingerprint", "config", "rows")
+
 # The registry adds these two to a record.
 CHAIN = ("prev_sha256", "line_sha256")
 KNOWN = ("schema", "run_id", "label", "status", "config", "metrics", "fingerprint", "scale")
@@ -97,6 +107,8 @@ def validate(record: Any) -> List[str]:
         return problems
     problems += _words(record)
     problems += _consistency(record)
+    if record["label"] == "AUTHOR-LOG" and record["source"] is not None:
+        problems += _author_log(record)
     problems += [f"an absolute path: '{text}'" for text in absolute_paths(record)]
     return problems
 
@@ -139,7 +151,8 @@ def _words(record: Dict[str, Any]) -> Iterator[str]:
             ("status", STATUSES), ("scale", SCALES), ("label", OURS),
         )  # fmt: skip
     else:
-        closed = (("label", tuple(word for word in LABELS if word not in OURS)),)
+        theirs = tuple(word for word in LABELS if word not in OURS)
+        closed = (("label", theirs), ("status", STATUSES), ("scale", SCALES))
     for name, words in closed:
         if record[name] is not None and record[name] not in words:
             yield f"{name} is {record[name]!r}, not one of {', '.join(words)}"
@@ -151,12 +164,43 @@ def _consistency(record: Dict[str, Any]) -> Iterator[str]:
     for name in ("top1", "top5", "top1_best"):
         if metrics.get(name) is not None and not 0 <= metrics[name] <= 100:
             yield f"metrics.{name} is {metrics[name]}, not a percentage"
-    if record["status"] == "completed" and metrics.get("top1") is None:
+    ours = record["source"] is None
+    if ours and record["status"] == "completed" and metrics.get("top1") is None:
         yield "the run is completed and has no top1"
     if record["started"] and record["ended"] and record["started"] > record["ended"]:
         yield f"the run ended ({record['ended']}) before it started ({record['started']})"
     if record["config"] and record["config"]["resolved"] is not None:
         yield from _identity(record, record["config"])
+
+
+def _author_log(record: Dict[str, Any]) -> Iterator[str]:
+    """Yield what cannot be in the record of an author's log."""
+    source, log = record["source"], record["source"].get("log")
+    if not isinstance(log, dict):
+        yield "'source.log' is missing"
+        return
+    problems = list(_shape(log, LOG, "source.log"))
+    yield from problems
+    if problems:
+        return
+    if log["kind"] not in KINDS:
+        yield f"source.log.kind is {log['kind']!r}, not one of {', '.join(KINDS)}"
+    if not source["file"] or not re.fullmatch(r"[0-9a-f]{64}", source["sha256"] or ""):
+        yield "source names no file and its SHA-256"
+    yield from (f"'{name}' of an author's log is not empty" for name in NOT_IN_LOGS if record[name])
+    yield from _curve(record["epochs"] or [], record["metrics"] or {})
+
+
+def _curve(epochs: List[Dict[str, Any]], metrics: Dict[str, Any]) -> Iterator[str]:
+    """Yield how last and best result differ from those of the curve."""
+    numbers = [epoch["epoch"] for epoch in epochs]
+    if not numbers or None in numbers or sorted(set(numbers)) != numbers:
+        yield "epochs are missing or out of order"
+        return
+    for name in ("top1", "map", "miou"):
+        found = [epoch[name] for epoch in epochs if epoch.get(name) is not None]
+        if found and (metrics.get(name), metrics.get(f"{name}_best")) != (found[-1], max(found)):
+            yield f"metrics.{name} or its best is not that of the epochs"
 
 
 def _identity(record: Dict[str, Any], config: Dict[str, Any]) -> Iterator[str]:

@@ -76,18 +76,18 @@ def test_missing_images_or_epochs_make_a_run_reduced(record, group, key, value) 
     assert label_of(made) == "MEASURED-REDUCED"
 
 
-def test_an_authors_log_keeps_its_label_and_its_unknown_fields(record) -> None:
+def test_another_ones_result_keeps_its_label_and_its_unknown_fields(record) -> None:
     made = record("stitch-III-baseline")
-    logged = dict.fromkeys(made)
-    logged.update(
-        schema=made["schema"], run_id="log-1", label="AUTHOR-LOG", metrics=made["metrics"],
-        source={"file": "train.log", "sha256": "0" * 64, "origin": "https://example.org/a/b"},
+    theirs = dict.fromkeys(made)
+    theirs.update(
+        schema=made["schema"], run_id="weights-1", label="AUTHOR-WEIGHTS", metrics=made["metrics"],
+        source={"file": "a.params", "sha256": "0" * 64, "origin": "https://example.org/a/b"},
     )  # fmt: skip
-    assert validate(logged) == []
-    assert label_of(logged) == "AUTHOR-LOG"
-    logged["label"] = "MEASURED-FULL"
-    assert validate(logged) != []
-    assert label_of(logged) == "NOT RUN"
+    assert validate(theirs) == []
+    assert label_of(theirs) == "AUTHOR-WEIGHTS"
+    theirs["label"] = "MEASURED-FULL"
+    assert validate(theirs) != []
+    assert label_of(theirs) == "NOT RUN"
 
 
 @pytest.mark.parametrize(
