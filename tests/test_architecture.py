@@ -21,14 +21,14 @@ FREE = {
 # Module or package -> what else of the package it may import. The loop (engine) knows learners
 # as a protocol only; nothing below it knows a framework; nothing knows the command line.
 ALLOWED = {
-    "advice": {"builders", "data", "learners", "recipes"},
+    "advice": {"builders", "data", "learners", "planning", "recipes"},
     "builders": {
-        "data", "draws", "graphs", "learners", "models", "pipeline", "recipes", "rundir",
-        "schedules", "teacher_cache", "teachers",
+        "data", "draws", "feed", "graphs", "learners", "pipeline", "planning", "recipes",
+        "schedules", "teacher_cache",
     },
     "checkpoints": set(),
     "cli": {
-        "crosscheck", "data", "demo", "doctor", "export", "graphs", "history", "inference",
+        "builders", "crosscheck", "data", "demo", "doctor", "export", "graphs", "history", "inference",
         "learners", "mixing", "models", "prepare", "preview", "recipes", "results",
         "rundir", "summary", "teachers", "training",
     },
@@ -44,9 +44,11 @@ ALLOWED = {
     "doctor": {"cuda_libraries", "data", "mxnet_shim"},
     "draws": {"data", "mixing", "pipeline"},
     "engine": {
-        "checkpoints", "data", "draws", "learners", "metrics", "reporting", "rundir", "signals",
+        "checkpoints", "data", "draws", "feed", "learners", "metrics", "params_file", "pipeline",
+        "reporting", "rundir", "signals",
     },
     "export": {"inference", "learners", "models", "pipeline"},
+    "feed": {"data", "draws", "pipeline"},
     "graphs": set(),
     "history": {"results", "rundir"},
     "inference": {"data", "learners", "metrics", "models", "pipeline"},
@@ -68,14 +70,15 @@ ALLOWED = {
     "mxnet_shim": {"cuda_libraries", "mxnet_patches"},
     "params_file": set(),
     "pipeline": {"data", "mixing", "targets"},
+    "planning": {"data", "models", "recipes", "rundir", "teacher_cache", "teachers"},
     "prepare": {
-        "advice", "builders", "checkpoints", "data", "graphs", "recipes", "rundir", "teachers",
+        "advice", "builders", "checkpoints", "graphs", "planning", "recipes", "rundir", "teachers",
         "tracing",
     },
-    "preview": {"builders", "data", "mixing", "pipeline", "recipes"},
+    "preview": {"builders", "data", "mixing", "pipeline", "planning", "recipes"},
     "recipes": {"data", "mixing", "models"},
     "recording": {
-        "builders", "data", "engine", "history", "learners", "metrics", "recipes", "results",
+        "builders", "engine", "history", "learners", "metrics", "planning", "recipes", "results",
         "rundir",
     },
     "reporting": {"recipes"},
@@ -90,8 +93,9 @@ ALLOWED = {
     "teacher_cache": {"pipeline", "recipes"},
     "teachers": {"checkpoints", "data", "params_file", "pipeline", "recipes", "rundir"},
     "training": {
-        "advice", "builders", "draws", "engine", "graphs", "history", "learners", "pipeline",
-        "recipes", "recording", "reporting", "rundir", "signals", "teachers",
+        "advice", "builders", "data", "draws", "engine", "feed", "graphs", "history", "learners",
+        "models", "pipeline", "planning", "recipes", "recording", "reporting", "rundir", "signals",
+        "teachers",
     },
 }  # fmt: skip
 
