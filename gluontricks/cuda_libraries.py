@@ -57,9 +57,7 @@ def without_code(graphics: Sequence[Gpu]) -> str:
         return ""
     gpu = graphics[0]
     capability = ".".join(str(number) for number in gpu.capability or ())
-    return (
-        f"; it has no code for {gpu.name} (compute capability {capability}), only for {GPU_CODE}"
-    )
+    return f"; it has no code for {gpu.name} (compute capability {capability}), only for {GPU_CODE}"
 
 
 def find() -> List[Path]:

@@ -29,7 +29,7 @@ ALLOWED = {
     "checkpoints": set(),
     "cli": {
         "crosscheck", "data", "demo", "doctor", "export", "graphs", "history", "inference",
-        "learners", "mixing", "models", "prepare", "preview", "recipes", "results",
+        "launch", "learners", "mixing", "models", "prepare", "preview", "recipes", "results",
         "rundir", "summary", "teachers", "training",
     },
     "crosscheck": {
@@ -51,10 +51,11 @@ ALLOWED = {
     "history": {"results", "rundir"},
     "inference": {"data", "learners", "metrics", "models", "pipeline"},
     "initializers": set(),
+    "launch": {"learners"},
     "learners": {"graphs", "pipeline"},
     "learners.mxnet": {
-        "learners", "models", "mxnet_shim", "params_file", "pipeline", "scaling", "summary",
-        "tracing",
+        "cuda_libraries", "learners", "models", "mxnet_shim", "params_file", "pipeline", "scaling",
+        "summary", "tracing",
     },
     "learners.torch": {
         "data", "graphs", "initializers", "learners", "models", "params_file", "pipeline",
@@ -90,8 +91,8 @@ ALLOWED = {
     "teacher_cache": {"pipeline", "recipes"},
     "teachers": {"checkpoints", "data", "params_file", "pipeline", "recipes", "rundir"},
     "training": {
-        "advice", "builders", "draws", "engine", "graphs", "history", "learners", "pipeline",
-        "recipes", "recording", "reporting", "rundir", "signals", "teachers",
+        "advice", "builders", "draws", "engine", "graphs", "history", "launch", "learners",
+        "pipeline", "recipes", "recording", "reporting", "rundir", "signals", "teachers",
     },
 }  # fmt: skip
 

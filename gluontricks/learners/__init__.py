@@ -230,10 +230,11 @@ def check_shards(spec: LearnerSpec, count: int, kind: str) -> None:
 def engine_module(engine: str) -> Any:
     """Return the module of an engine.
 
-    It offers ``make_learner(spec)``, and ``join()`` for the processes of one run;
-    ``gpu_count()``, the GPUs that it finds; of a learner's costs ``memory_needed(spec)``,
-    ``fitting_batch(spec, free)``, ``free_memory(spec)`` in bytes, and ``summary_of(spec)``;
-    for prediction ``load_network(spec)``, ``load_export(symbol, params, device)`` and
+    It offers ``make_learner(spec)``; ``join()`` for the processes of one run, which PyTorch's
+    ``launch(count, command)`` starts; ``gpu_count()``, the GPUs it finds, and ``gpu_trouble()``,
+    why it cannot use them; of a learner's costs ``memory_needed(spec)``,
+    ``fitting_batch(spec, free)``, ``free_memory(spec)`` in bytes, and ``summary_of(spec)``; for
+    prediction ``load_network(spec)``, ``load_export(symbol, params, device)`` and
     ``exportable(spec, normalization, images)``.
 
     Raises

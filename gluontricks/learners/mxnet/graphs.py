@@ -41,7 +41,7 @@ def context_of(device: str) -> Any:
         raise UsageError(f"unknown device '{device}'", "give cpu, cuda or cuda:N")
     if kind == "cpu":
         return mx.cpu(int(number or 0))
-    reason = without_code(machine.gpus())
+    reason = gpu_trouble()
     if int(number or 0) >= gpu_count() or reason:
         raise UsageError(
             f"MXNet finds {gpu_count()} GPUs here, and --device is {device}{reason}",
@@ -53,6 +53,11 @@ def context_of(device: str) -> Any:
 def gpu_count() -> int:
     """Return the number of GPUs that MXNet finds."""
     return int(mx.context.num_gpus())
+
+
+def gpu_trouble() -> str:
+    """Return why MXNet cannot use the GPUs of this machine, to be added to an error, if so."""
+    return without_code(machine.gpus())
 
 
 def devices_of(spec: LearnerSpec) -> List[Any]:
