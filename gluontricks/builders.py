@@ -13,6 +13,7 @@ from gluontricks.data.listing import Listing
 from gluontricks.data.loader import Loader
 from gluontricks.data.views import PlainView, TrainView
 from gluontricks.draws import Draws, Mixing
+from gluontricks.errors import UsageError
 from gluontricks.feed import Feed
 from gluontricks.graphs import RunGraphs
 from gluontricks.learners import LearnerSpec, TeacherSpec
@@ -126,16 +127,10 @@ def make_feed(recipe: Recipe, train: Images, options: RunOptions) -> Union[Draws
         return draws
     view = TrainView(draws.size[0], draws.augmentation)
     loader = Loader(train.listing, workers=worker_count(options), view=view)
-    shards = shard_count(recipe, options)
+    shards = shard_count(recipe, device_count(options))
     rank, count = processes()
     each = shards // count
     return Feed(draws, loader, shards=shards, own=range(rank * each, (rank + 1) * each))
-
-
-def shard_count(recipe: Recipe, options: RunOptions) -> int:
-    """Return the parts of every batch that batch norm sees one at a time."""
-    del options
-    return max(recipe.shards, processes().count)
 
 
 def make_rates(recipe: Recipe, steps_per_epoch: int) -> List[float]:
@@ -186,9 +181,32 @@ def make_spec(
         graphs=graphs,
         compile=options.compile,
         deterministic=options.deterministic,
-        shards=shard_count(recipe, options),
+        shards=shard_count(recipe, device_count(options)),
         ema=recipe.ema,
         loss_scale=recipe.loss_scale,
+    )
+
+
+def device_count(options: RunOptions) -> int:
+    """Return the number of devices that share every batch: processes, or those that are named."""
+    return max(processes().count, len(options.device.split(",")))
+
+
+def shard_count(recipe: Recipe, devices: int) -> int:
+    """Return the parts of every batch: the recipe's, or one for each device where it says none.
+
+    Raises
+    ------
+    UsageError
+        If the recipe's cannot be spread evenly over the devices.
+    """
+    if recipe.shards % devices == 0:
+        return recipe.shards
+    if recipe.shards == 1:
+        return devices
+    raise UsageError(
+        f"--shards {recipe.shards} cannot be spread evenly over {devices} devices",
+        "give a multiple of their number",
     )
 
 

@@ -25,7 +25,10 @@ class Checkpoint(NamedTuple):
 
 
 def network_of(arrays: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
-    """Return what a run's network is, by path: the moving averages if it has them."""
+    """Return the network that a checkpoint stands for: path -> array.
+
+    The moving average where the run has one, which is what was evaluated; else the parameters.
+    """
     kind = "e/" if any(key.startswith("e/") for key in arrays) else "p/"
     return {key[2:]: value for key, value in arrays.items() if key.startswith(kind)}
 

@@ -1,4 +1,7 @@
-"""The CUDA 11 libraries of PyPI, loaded by path so that no ``LD_LIBRARY_PATH`` is needed."""
+"""The CUDA 11 libraries of PyPI, loaded by path so that no ``LD_LIBRARY_PATH`` is needed.
+
+And which GPUs the build of MXNet that needs them has code for.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,14 @@ import ctypes
 import importlib.util
 from importlib import metadata
 from pathlib import Path
-from typing import List, Optional
+from typing import List, Optional, Sequence
+
+from gluontricks.machine import Gpu
+
+# Compiled into the CUDA wheels of MXNet 1.9.1, without PTX: code of sm_8x runs on every 8.x,
+# and nothing can be compiled for another generation.
+GPU_CODE = "5.0, 6.0, 7.0, 8.0 and 8.6, without PTX"
+GPU_GENERATIONS = (5, 8)
 
 # A library comes after those it needs, and the sonames are those MXNet 1.9.1 was linked with.
 LIBRARIES = (
@@ -33,6 +43,21 @@ def cuda_build() -> Optional[str]:
             continue
         return name
     return None
+
+
+def has_code(gpu: Gpu) -> bool:
+    """Return whether MXNet's CUDA build has code for a GPU, as far as can be told."""
+    oldest, newest = GPU_GENERATIONS
+    return gpu.capability is None or oldest <= gpu.capability[0] <= newest
+
+
+def without_code(graphics: Sequence[Gpu]) -> str:
+    """Return what to add to an error where MXNet has code for none of the GPUs; else nothing."""
+    if not graphics or any(has_code(gpu) for gpu in graphics):
+        return ""
+    gpu = graphics[0]
+    capability = ".".join(str(number) for number in gpu.capability or ())
+    return f"; it has no code for {gpu.name} (compute capability {capability}), only for {GPU_CODE}"
 
 
 def find() -> List[Path]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from gluontricks import __version__, machine
 from gluontricks.allocator import can_keep_memory
-from gluontricks.cuda_libraries import cuda_build
+from gluontricks.cuda_libraries import GPU_CODE, cuda_build, has_code
 from gluontricks.data.fetch import listing
 from gluontricks.data.locations import data_folder
 from gluontricks.errors import GluontricksError
@@ -26,10 +26,6 @@ from gluontricks.mxnet_shim import install_command, physical_cores, shim_report
 
 OK, WARN, ERROR = "ok", "warn", "error"
 PYTHONS = ((3, 8), (3, 13))
-# Compiled into the CUDA wheels of MXNet 1.9.1, without PTX: code of sm_8x runs on every 8.x,
-# and nothing can be compiled for another generation.
-GPU_CODE = "5.0, 6.0, 7.0, 8.0 and 8.6, without PTX"
-GPU_GENERATIONS = (5, 8)
 OLDEST_TORCH = (2, 4)
 LEAST_MEMORY = 2 * 2**30
 FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16")
@@ -200,7 +196,7 @@ def _gpu(gpu: machine.Gpu, build: Optional[str], torch: Optional[str]) -> Findin
     capability = ".".join(str(number) for number in gpu.capability)
     value = f"{gpu.name}, compute capability {capability}"
     usable = torch is not None and "+cpu" not in torch
-    if not GPU_GENERATIONS[0] <= gpu.capability[0] <= GPU_GENERATIONS[1]:
+    if not has_code(gpu):
         value += f": MXNet has no code for it, only for {GPU_CODE}"
         if usable:
             return Finding("GPU", f"{value}; use --engine torch")

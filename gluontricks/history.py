@@ -42,7 +42,7 @@ def setting(engine: str, device: str, threads: int) -> Dict[str, Any]:
     machine, versions = hardware(threads), software()
     return {
         "engine": engine,
-        "device": device if device == "cpu" else machine["gpu"] or device,
+        "device": device if device.startswith("cpu") else machine["gpu"] or device,
         "processes": processes().count,
         "threads": threads,
         "cpu": machine["cpu"],

@@ -118,6 +118,14 @@ def restrict(batch: Batch, places: slice) -> Batch:
     )
 
 
+def shard_of(batch: Batch, number: int, count: int) -> Batch:
+    """Return one of ``count`` equal parts of a batch; the batch itself if there is one."""
+    if count == 1:
+        return batch
+    total = len(batch.labels)
+    return restrict(batch, slice(number * total // count, (number + 1) * total // count))
+
+
 def renormalisation(student: Statistics, teacher: Statistics) -> Optional[Statistics]:
     """Return (scale, shift) per channel from one normalisation to another, None if equal.
 

@@ -19,6 +19,7 @@ from gluontricks.machine import peak_memory
 from gluontricks.metrics import calibration_error, confidences, evaluate_logits
 from gluontricks.options import RunOptions
 from gluontricks.planning import Plan, classes_hash
+from gluontricks.recipes.spec import Recipe
 from gluontricks.results.records import RunFacts, build_record, utc_now, write_record
 from gluontricks.results.registry import PREDICTIONS
 from gluontricks.results.schema import FIELDS
@@ -83,10 +84,14 @@ def run_facts(start: Start, status: str, reason: Optional[str]) -> RunFacts:
             "finite": status != "diverged",
             "teacher_cache": options.teacher_cache,
             # Images that batch norm sees at once.
-            "shard_size": start.plan.recipe.batch_size
-            // builders.shard_count(start.plan.recipe, start.options),
+            "shard_size": shard_size(start.plan.recipe, options),
         },
     )
+
+
+def shard_size(recipe: Recipe, options: RunOptions) -> int:
+    """Return the images of a shard of a batch."""
+    return recipe.batch_size // builders.shard_count(recipe, builders.device_count(options))
 
 
 def final_metrics(training: Training, data: Data) -> Dict[str, Any]:

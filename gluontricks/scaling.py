@@ -1,8 +1,8 @@
-"""Dynamic loss scaling: keeps small float16 gradients above zero, on any engine."""
+"""Loss scaling: keeps small float16 gradients above zero, on any engine."""
 
 from __future__ import annotations
 
-from typing import Dict
+from typing import Dict, Optional
 
 from gluontricks.errors import DivergedError
 
@@ -13,6 +13,11 @@ MOST_SKIPPED = 20
 
 class LossScaler:
     """A factor on the loss: doubled after 2,000 good steps, halved when gradients overflow.
+
+    Parameters
+    ----------
+    scale : float, optional
+        A factor that stays. An update whose gradients overflow is left out all the same.
 
     Attributes
     ----------
@@ -26,8 +31,9 @@ class LossScaler:
         Updates that were left out without a good one between them.
     """
 
-    def __init__(self) -> None:
-        self.scale = START
+    def __init__(self, scale: Optional[float] = None) -> None:
+        self.dynamic = scale is None
+        self.scale = START if scale is None else scale
         self.good = 0
         self.skipped = 0
         self.in_a_row = 0
@@ -43,16 +49,20 @@ class LossScaler:
         if finite:
             self.in_a_row = 0
             self.good += 1
-            if self.good == GROWTH_INTERVAL:
+            if self.dynamic and self.good == GROWTH_INTERVAL:
                 self.scale, self.good = self.scale * 2, 0
             return True
-        self.scale, self.good = self.scale / 2, 0
+        self.good = 0
+        if self.dynamic:
+            self.scale /= 2
         self.skipped += 1
         self.in_a_row += 1
         if self.in_a_row == MOST_SKIPPED:
             raise DivergedError(
                 f"the gradients overflowed {MOST_SKIPPED} times in a row",
-                "give a lower --lr, or --dtype float32",
+                "give a lower --lr, or --dtype float32"
+                if self.dynamic
+                else f"give a smaller --loss-scale than {self.scale:g}, or none for a dynamic one",
             )
         return False
 

@@ -18,6 +18,7 @@ from gluontricks.errors import DivergedError, GluontricksError, IntegrityError
 from gluontricks.feed import Feed
 from gluontricks.graphs import read_graphs
 from gluontricks.history import note_start
+from gluontricks.launch import placed
 from gluontricks.learners import Learner, engine_module, make_learner
 from gluontricks.models.matching import Target, fitting_values
 from gluontricks.options import RunOptions
@@ -90,7 +91,7 @@ def train(recipe: Recipe, options: Optional[RunOptions] = None) -> Result:
     GluontricksError
         With a cause and a remedy; everything written before is kept.
     """
-    options = options or RunOptions()
+    options = placed(options or RunOptions())
     if processes().count == 1:
         return train_alone(recipe, options)
     team = engine_module(options.engine).join()

@@ -28,8 +28,9 @@ ALLOWED = {
     },
     "checkpoints": set(),
     "cli": {
-        "builders", "crosscheck", "data", "demo", "doctor", "export", "graphs", "history", "inference",
-        "learners", "mixing", "models", "prepare", "preview", "recipes", "results",
+        "builders", "crosscheck", "data", "demo", "doctor", "export", "graphs", "history",
+        "inference", "launch", "learners", "mixing", "models", "prepare", "preview", "recipes",
+        "results",
         "rundir", "summary", "teachers", "training",
     },
     "crosscheck": {
@@ -53,10 +54,11 @@ ALLOWED = {
     "history": {"results", "rundir"},
     "inference": {"data", "learners", "metrics", "models", "pipeline"},
     "initializers": set(),
+    "launch": {"learners"},
     "learners": {"graphs", "pipeline"},
     "learners.mxnet": {
-        "learners", "models", "mxnet_shim", "params_file", "pipeline", "scaling", "summary",
-        "tracing",
+        "cuda_libraries", "learners", "models", "mxnet_shim", "params_file", "pipeline", "scaling",
+        "summary", "tracing",
     },
     "learners.torch": {
         "data", "graphs", "initializers", "learners", "models", "params_file", "pipeline",
@@ -93,9 +95,9 @@ ALLOWED = {
     "teacher_cache": {"pipeline", "recipes"},
     "teachers": {"checkpoints", "data", "params_file", "pipeline", "recipes", "rundir"},
     "training": {
-        "advice", "builders", "data", "draws", "engine", "feed", "graphs", "history", "learners",
-        "models", "pipeline", "planning", "recipes", "recording", "reporting", "rundir", "signals",
-        "teachers",
+        "advice", "builders", "data", "draws", "engine", "feed", "graphs", "history", "launch",
+        "learners", "models", "pipeline", "planning", "recipes", "recording", "reporting", "rundir",
+        "signals", "teachers",
     },
 }  # fmt: skip
 

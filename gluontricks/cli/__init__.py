@@ -10,7 +10,8 @@ from typing import List, Optional
 
 from gluontricks import __version__
 from gluontricks.cli.parser import Parser
-from gluontricks.errors import DiskError, GluontricksError, one_line, unknown
+from gluontricks.errors import DiskError, GluontricksError, WorkerError, one_line, unknown
+from gluontricks.processes import is_first_to_tell
 
 COMMANDS = {
     "train": "train a recipe, or go on with a run that was stopped",
@@ -68,7 +69,9 @@ def complain(error: GluontricksError, debug: bool) -> int:
     """Print an error, with its origin if asked for; return its exit code."""
     if debug:
         traceback.print_exc()
-    sys.stderr.write(f"error: {error.cause}\nremedy: {error.remedy}\n")
+    text = f"error: {error.cause}\nremedy: {error.remedy}\n"
+    if is_first_to_tell(text, follows=isinstance(error, WorkerError)):
+        sys.stderr.write(text)
     return error.code
 
 

@@ -25,7 +25,7 @@ OPTION_HELP = {
     "max_steps": "stop after so many updates, with a checkpoint; the schedule stays",
     "quiet": "print nothing but errors",
     "engine": "what computes: mxnet (default) or torch",
-    "device": "cpu, or cuda[:N]: a GPU that the engine has code for",
+    "device": "cpu, or cuda[:N]: a GPU that the engine has code for; on mxnet several, with commas",
     "compile": "have torch.compile make the network faster first",
     "deterministic": "on a GPU, bit-identical runs at the price of some speed",
     "threads": "threads of the kernels (default: $OMP_NUM_THREADS, or the physical cores)",

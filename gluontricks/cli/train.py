@@ -23,6 +23,7 @@ from gluontricks.cli.parser import Parser, add_json, print_json, put
 from gluontricks.errors import UsageError
 from gluontricks.graphs import FILE as GRAPHS_FILE
 from gluontricks.history import read_history
+from gluontricks.launch import launched
 from gluontricks.options import RunOptions
 from gluontricks.recipes import DEFAULT
 from gluontricks.recipes.spec import Recipe
@@ -51,6 +52,9 @@ def run(args: argparse.Namespace, default: Recipe = DEFAULT) -> int:
         resolved = resolve(recipe)
         print_json(resolved.as_dict()) if args.json else put(config_text(resolved).rstrip())
         return 0
+    code = launched(options, sys.argv)
+    if code is not None:
+        return code
     from gluontricks.training import train
 
     if args.json:

@@ -206,13 +206,35 @@ def check_shapes(own: Mapping[str, Any], given: Mapping[str, Any]) -> None:
         )
 
 
+def check_shards(spec: LearnerSpec, count: int, kind: str) -> None:
+    """Raise UsageError unless ``count`` devices or processes can share every batch evenly."""
+    for name, value in (("--batch-size", spec.batch_size), ("--shards", spec.shards)):
+        if value % count:
+            raise UsageError(
+                f"{name} {value} cannot be shared by {count} {kind}",
+                "give a multiple of their number",
+            )
+    if spec.batch_size % spec.shards:
+        raise UsageError(
+            f"--batch-size {spec.batch_size} cannot be divided into {spec.shards} shards",
+            "give a multiple of their number",
+        )
+    if spec.shards > 1 and spec.teacher and spec.teacher.cache:
+        raise UsageError(
+            f"--teacher-cache holds the logits of whole batches, and these have {spec.shards} "
+            "shards",
+            "leave it out, or train in one process without --shards",
+        )
+
+
 def engine_module(engine: str) -> Any:
     """Return the module of an engine.
 
-    It offers ``make_learner(spec)``, and ``join()`` for the processes of one run; of a
-    learner's costs ``memory_needed(spec)``,
-    ``fitting_batch(spec, free)``, ``free_memory(spec)`` in bytes, and ``summary_of(spec)``;
-    for prediction ``load_network(spec)``, ``load_export(symbol, params, device)`` and
+    It offers ``make_learner(spec)``; ``join()`` for the processes of one run, which PyTorch's
+    ``launch(count, command)`` starts; ``gpu_count()``, the GPUs it finds, and ``gpu_trouble()``,
+    why it cannot use them; of a learner's costs ``memory_needed(spec)``,
+    ``fitting_batch(spec, free)``, ``free_memory(spec)`` in bytes, and ``summary_of(spec)``; for
+    prediction ``load_network(spec)``, ``load_export(symbol, params, device)`` and
     ``exportable(spec, normalization, images)``.
 
     Raises

@@ -22,7 +22,7 @@ def parameter_paths(net: mx.gluon.Block) -> Dict[str, mx.gluon.Parameter]:
 
 
 def initialize(
-    net: mx.gluon.Block, *, seed: int, init: str = "xavier", ctx: Optional[mx.Context] = None
+    net: mx.gluon.Block, *, seed: int, init: str = "xavier", ctx: Optional[Any] = None
 ) -> None:
     """Give every parameter of ``net`` its initial value: a function of (seed, path) alone.
 
@@ -35,8 +35,8 @@ def initialize(
     init : {'xavier', 'msra'}
         Rule of weights (:func:`gluontricks.initializers.initial_value`). A gamma whose layer says
         that it starts at zero does.
-    ctx : Context, optional
-        Device; the CPU if not given.
+    ctx : Context or list of Context, optional
+        Device, or several that all have the parameters; the CPU if not given.
     """
     for path, parameter in parameter_paths(net).items():
         if isinstance(parameter, mx.gluon.Constant):
@@ -56,7 +56,7 @@ def load_parameters(
     source: Union[str, Path, Mapping[str, Any]],
     *,
     name: Optional[str] = None,
-    ctx: Optional[mx.Context] = None,
+    ctx: Optional[Any] = None,
 ) -> None:
     """Set every parameter of ``net`` from a file; none is set unless all of them fit.
 
@@ -69,8 +69,8 @@ def load_parameters(
         ``save_parameters`` writes) or names with any network's prefix (what ``export`` writes).
     name : str, optional
         What errors call a mapping: where its arrays come from.
-    ctx : Context, optional
-        Device; the CPU if not given.
+    ctx : Context or list of Context, optional
+        Device, or several that all have the parameters; the CPU if not given.
 
     Raises
     ------
@@ -86,9 +86,7 @@ def load_parameters(
         _set(targets[path], value, ctx)
 
 
-def _set(
-    parameter: mx.gluon.Parameter, values: np.ndarray, ctx: Optional[mx.Context] = None
-) -> None:
+def _set(parameter: mx.gluon.Parameter, values: np.ndarray, ctx: Optional[Any] = None) -> None:
     """Set one parameter, initialised or not."""
     if parameter._data is None:
         parameter.shape = values.shape

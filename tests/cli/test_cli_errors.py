@@ -83,7 +83,7 @@ def test_every_command_answers_an_unknown_option(name):
         (("--device", "cuda"), "GPU"),
         (("--device", "tpu"), "unknown device 'tpu'"),
         (("--dtype", "float16"), "float16 needs a GPU"),
-        (("--num-gpus", "1"), "--device cuda"),
+        (("--num-gpus", "1"), "GPUs here, and --num-gpus is 1"),
         (("--temperature", "2"), "no effect"),
     ],
 )

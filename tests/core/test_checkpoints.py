@@ -254,3 +254,12 @@ def test_no_bytes_make_the_parser_fall_over(data):
     for damaged in (bytes(content), bytes(content[:cut]), data.draw(st.binary(max_size=60))):
         with contextlib.suppress(IntegrityError):
             assert isinstance(parse(damaged), Checkpoint)
+
+
+def test_the_network_of_a_checkpoint_is_its_average_where_it_has_one():
+    arrays = {"p/a.weight": np.zeros(2), "e/a.weight": np.ones(2), "o/a.weight/mom": np.ones(2)}
+    assert {k: v.tolist() for k, v in checkpoints.network_of(arrays).items()} == {
+        "a.weight": [1, 1]
+    }
+    del arrays["e/a.weight"]
+    assert checkpoints.network_of(arrays)["a.weight"].tolist() == [0, 0]

@@ -54,3 +54,20 @@ def test_a_scaler_goes_on_from_its_state_as_if_it_had_never_stopped():
         for event in events[cut:]:
             second.update(event)
         assert second.state() == whole.state()
+
+
+def test_a_constant_scale_stays_whatever_happens():
+    scaler = LossScaler(128.0)
+    for _ in range(3):
+        assert scaler.update(False) is False
+    assert all(scaler.update(True) for _ in range(4001))
+    assert (scaler.scale, scaler.skipped, scaler.in_a_row, scaler.good) == (128.0, 3, 0, 4001)
+
+
+def test_20_overflows_of_a_constant_scale_stop_the_run_too():
+    scaler = LossScaler(2.0**20)
+    for _ in range(19):
+        scaler.update(False)
+    with pytest.raises(DivergedError, match="20 times in a row") as caught:
+        scaler.update(False)
+    assert "--loss-scale" in caught.value.remedy

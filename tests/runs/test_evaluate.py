@@ -3,8 +3,13 @@
 import json
 import os
 
+import numpy as np
 import pytest
-from running import command
+from running import command, latest, need, tiny
+
+from gluontricks import checkpoints
+from gluontricks.params_file import read_params
+from gluontricks.teachers import read_weights
 
 
 def test_evaluating_a_run_gives_its_records_figures(finished_run):
@@ -80,3 +85,23 @@ def test_what_cannot_be_evaluated_is_an_error_with_a_remedy(finished_run, words,
     assert said in done.err
     assert "remedy: " in done.err
     assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("engine", ["mxnet", "torch"])
+def test_a_run_with_averages_is_evaluated_exported_and_taught_from_by_them(tmp_path, engine):
+    need(engine)
+    run = tmp_path / "run"
+    tiny(run, "--ema", "0.9", "--engine", engine, "--quiet")
+    arrays = checkpoints.read(latest(run)).arrays
+    taken = read_weights(run).parameters
+    assert taken.keys() == {key[2:] for key in arrays if key.startswith("p/")}
+    for path, value in taken.items():
+        np.testing.assert_array_equal(value, arrays[f"e/{path}"])
+    assert not np.array_equal(taken["output.weight"], arrays["p/output.weight"])
+    recorded = json.loads((run / "record.json").read_text(encoding="utf-8"))["metrics"]
+    found = command("evaluate", run, "--json", "--engine", engine).document
+    assert found["nll"] == pytest.approx(recorded["nll"], rel=1e-5)
+    exported = command("export", run, "--out", tmp_path / "exported")
+    assert exported.code == 0, exported.err
+    params = read_params(tmp_path / "exported" / "model-0000.params")
+    assert any(np.array_equal(value, arrays["e/output.weight"]) for value in params.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gluontricks.learners.mxnet.costs import fitting_batch, free_memory, memory_needed, summary_of
+from gluontricks.learners.mxnet.graphs import gpu_count, gpu_trouble
 from gluontricks.learners.mxnet.inference import exportable, load_export, load_network
 from gluontricks.learners.mxnet.learner import MXNetLearner, join, make_learner
 
@@ -11,6 +12,8 @@ __all__ = [
     "exportable",
     "fitting_batch",
     "free_memory",
+    "gpu_count",
+    "gpu_trouble",
     "join",
     "load_export",
     "load_network",

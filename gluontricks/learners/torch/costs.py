@@ -9,7 +9,7 @@ import torch
 from gluontricks import machine
 from gluontricks.graphs import TracedNetwork
 from gluontricks.learners import LearnerSpec
-from gluontricks.learners.torch.devices import named_device
+from gluontricks.learners.torch.devices import local_count, named_device
 from gluontricks.learners.torch.networks import TEACHER_CHUNK
 from gluontricks.learners.torch.sources import run_graphs
 
@@ -36,10 +36,11 @@ def image_bytes(network: TracedNetwork, *, training: bool) -> int:
 def fixed_bytes(spec: LearnerSpec) -> int:
     """Return the estimated bytes that a learner needs whatever its batch."""
     graphs = run_graphs(spec)
-    total = PROCESS_BYTES + 4 * TRAINED * graphs.network.summary["params"]
+    copies = TRAINED + (spec.shards > 1) + (spec.ema > 0)  # sums of gradients, and averages
+    total = PROCESS_BYTES + 4 * copies * graphs.network.summary["params"]
     if graphs.teacher is None:
         return total
-    chunk = min(TEACHER_CHUNK, spec.batch_size)
+    chunk = min(TEACHER_CHUNK, own_batch(spec))
     images = chunk * image_bytes(graphs.teacher, training=False)
     return total + images + 4 * LOADED * graphs.teacher.summary["params"]
 
@@ -67,8 +68,11 @@ def fitting_batch(spec: LearnerSpec, free: int) -> int:
 
 
 def free_memory(spec: LearnerSpec) -> int:
-    """Return the bytes of memory that are free where a learner computes."""
+    """Return the bytes of memory that are free where a learner computes.
+
+    The processes of one machine share its memory; every GPU has its own.
+    """
     device = named_device(spec.device)
     if device.type == "cpu":
-        return machine.free_memory()
+        return machine.free_memory() // local_count()
     return int(torch.cuda.mem_get_info(device)[0])

@@ -38,10 +38,13 @@ def named_device(name: str) -> torch.device:
     """
     kind, _, number = name.partition(":")
     if kind not in ("cpu", "cuda") or not (number or "0").isdigit() or name.startswith("cpu:"):
-        raise UsageError(f"unknown device '{name}'", "give cpu, cuda or cuda:N")
+        raise UsageError(
+            f"unknown device '{name}'",
+            "give cpu, cuda or cuda:N; several GPUs are --num-gpus N, a process for each",
+        )
     if kind == "cpu":
         return torch.device("cpu")
-    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    found = gpu_count()
     index = int(number) if number else local_rank()
     if index >= found:
         raise UsageError(
@@ -51,9 +54,24 @@ def named_device(name: str) -> torch.device:
     return torch.device("cuda", index)
 
 
+def gpu_count() -> int:
+    """Return the number of GPUs that PyTorch finds."""
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def gpu_trouble() -> str:
+    """Return nothing: PyTorch is built for every GPU that it finds."""
+    return ""
+
+
 def local_rank() -> int:
     """Return the number of this process among those that torchrun started on this machine."""
     return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+def local_count() -> int:
+    """Return the number of processes that torchrun started on this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 def check_cpu(spec: LearnerSpec) -> None:

@@ -27,7 +27,7 @@ from gluontricks.learners.torch.networks import (
 from gluontricks.learners.torch.recorded import Recorded
 from gluontricks.learners.torch.sources import run_graphs
 from gluontricks.learners.torch.updates import UPDATES, numbers
-from gluontricks.pipeline import Batch, restrict
+from gluontricks.pipeline import Batch, shard_of
 from gluontricks.scaling import LossScaler
 
 
@@ -51,9 +51,10 @@ class TorchLearner:
         self.training = TrainingNetwork(
             graphs.training, self.values, example=self.example(), compiled=spec.compile
         )
-        self.predictor = Predictor(graphs.network, self.values)
+        self.averages = copies(self.values) if spec.ema else {}
+        self.predictor = Predictor(graphs.network, self.averages or self.values)
         self.teacher = Teacher(graphs, spec, self.device) if spec.teacher else None
-        self.scaler = LossScaler() if spec.dtype == "float16" else None
+        self.scaler = LossScaler(spec.loss_scale) if spec.dtype == "float16" else None
         self.trained = {path: v for path, v in self.values.items() if v.requires_grad}
         self.blocks = [
             Block(wd, {path: self.trained[path] for path in paths}, spec.optimizer)
@@ -66,9 +67,8 @@ class TorchLearner:
         self.compute: Any = self.forward_backward
         self.apply: Any = self.update_all
         if self.device.type == "cuda":
-            changed = [*self.values.values(), *chain.from_iterable(self.slots.values())]
             self.compute = Recorded(self.forward_backward)
-            self.apply = Recorded(self.update_all, changed=changed)
+            self.apply = Recorded(self.update_all, changed=list(self.tensors().values()))
 
     def example(self) -> List[torch.Tensor]:
         """Return two black images with what the training graph takes beside them."""
@@ -105,11 +105,9 @@ class TorchLearner:
 
     def shards_of(self, batch: Batch) -> Iterator[Tuple[int, Batch]]:
         """Yield the shards of a batch that are this process's, each with a number of its own."""
-        total, shards = len(batch.labels), self.spec.shards
+        shards = self.spec.shards
         for shard in self.group.own(shards):
-            places = slice(shard * total // shards, (shard + 1) * total // shards)
-            part = batch if shards == 1 else restrict(batch, places)
-            yield batch.step * shards + shard, part
+            yield batch.step * shards + shard, shard_of(batch, shard, shards)
 
     def inputs(self, batch: Batch) -> List[torch.Tensor]:
         """Return what the training graph takes: images, targets, and the teacher's logits."""
@@ -192,13 +190,16 @@ class TorchLearner:
         )
 
     def update_all(self, **given: Any) -> None:
-        """Do the update that the numbers describe; bring the running statistics up to date."""
+        """Do the update that the numbers describe; bring statistics and averages up to date."""
         with torch.no_grad():
             grads = dict(zip(self.trained, self.grads()))
             for block in self.blocks:
                 own = joined([grads[path] for path in block.paths]).mul_(given["rescale"])
                 UPDATES[self.spec.optimizer](block.weights, own, block.slots, given, block.wd)
             self.training.keep_statistics()
+            if self.averages:
+                averages, values = list(self.averages.values()), list(self.values.values())
+                foreach._foreach_lerp_(averages, values, 1 - self.spec.ema)
 
     def decays(self) -> Dict[float, List[str]]:
         """Return the paths that share a weight decay."""
@@ -225,7 +226,7 @@ class TorchLearner:
         return dict(zip(self.trained, map(array_of, self.grads())))
 
     def state(self) -> LearnerState:
-        """Return a copy of parameters, running statistics, optimizer state and counters."""
+        """Return a copy of all that an update changes, and the counters."""
         arrays = {key: array_of(tensor) for key, tensor in self.tensors().items()}
         return LearnerState(arrays, self.counters())
 
@@ -243,6 +244,7 @@ class TorchLearner:
     def tensors(self) -> Dict[str, torch.Tensor]:
         """Return all that an update changes, by the keys of a checkpoint."""
         found = {f"p/{path}": value.detach() for path, value in self.values.items()}
+        found.update({f"e/{path}": average for path, average in self.averages.items()})
         names = SLOTS[self.spec.optimizer]
         for path, slots in self.slots.items():
             found.update({f"o/{path}/{name}": slot for name, slot in zip(names, slots)})
@@ -269,6 +271,11 @@ def added(sums: List[torch.Tensor], found: List[torch.Tensor]) -> List[torch.Ten
         return [tensor.clone() for tensor in found]
     foreach._foreach_add_(sums, found)
     return sums
+
+
+def copies(values: Mapping[str, torch.Tensor]) -> Dict[str, torch.Tensor]:
+    """Return copies that nothing is trained by."""
+    return {path: value.detach().clone() for path, value in values.items()}
 
 
 def array_of(tensor: torch.Tensor) -> np.ndarray:

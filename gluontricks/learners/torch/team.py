@@ -11,8 +11,8 @@ from typing import Any, Dict, Iterator, Optional, Sequence
 
 import numpy as np
 
-from gluontricks.errors import UsageError, WorkerError
-from gluontricks.learners import LearnerSpec, LearnerState
+from gluontricks.errors import WorkerError
+from gluontricks.learners import LearnerSpec, LearnerState, check_shards
 from gluontricks.learners.torch.group import Group
 from gluontricks.learners.torch.learner import TorchLearner
 from gluontricks.pipeline import Batch
@@ -104,18 +104,9 @@ def make_learner(spec: LearnerSpec) -> Any:
     UsageError
         If the batch cannot be shared evenly, or its teacher's logits are to be stored.
     """
+    check_shards(spec, processes().count, "processes")
     if processes().count == 1:
         return TorchLearner(spec)
-    if spec.batch_size % processes().count:
-        raise UsageError(
-            f"--batch-size {spec.batch_size} cannot be shared by {processes().count} processes",
-            "give a multiple of their number",
-        )
-    if spec.teacher and spec.teacher.cache:
-        raise UsageError(
-            "--teacher-cache would hold parts of batches under torchrun",
-            "leave it out, or train in one process",
-        )
     group = join().group
     learner = TorchLearner(spec, group)
     return learner if group.rank else Leader(learner, group)
