@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Dict, Tuple
 
-from gluontricks.errors import UsageError
-from gluontricks.models.names import canonical_name
+from gluontricks.models.names import find_name
 from gluontricks.recipes.namespaces import NamespaceRecipe, namespace_recipe, parse_namespace
 from gluontricks.recipes.spec import Recipe
 
@@ -76,7 +75,7 @@ def _recipe(run: PublishedRun) -> NamespaceRecipe:
 
 def runnable() -> Tuple[Recipe, ...]:
     """Return the recipes of the logs whose network is here."""
-    return tuple(found.recipe for found in run_recipes().values() if _is_here(found.recipe.model))
+    return tuple(found.recipe for found in run_recipes().values() if find_name(found.recipe.model))
 
 
 def missing() -> Dict[str, str]:
@@ -84,12 +83,6 @@ def missing() -> Dict[str, str]:
     return {
         name: found.recipe.model
         for name, found in run_recipes().items()
-        if not _is_here(found.recipe.model)
+        if not find_name(found.recipe.model)
     }
 
-
-def _is_here(model: str) -> bool:
-    try:
-        return canonical_name(model) == model
-    except UsageError:
-        return False

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Tuple, Union
 
 from gluontricks.errors import UsageError, unknown
-from gluontricks.models.names import canonical_name
+from gluontricks.models.names import canonical_name, find_name
 from gluontricks.recipes.gluoncv_flags import CIFAR_FLAGS, FLAGS, OLD_FLAGS, Flag
 from gluontricks.recipes.spec import Recipe
 
@@ -253,13 +253,12 @@ def _network(given: Given) -> Dict[str, Any]:
 
 def _known(given: Given, model: str) -> str:
     """Return the name of a network; note one that is not here."""
-    try:
+    found = find_name(model)
+    if found is None and not given.printed:
         return canonical_name(model)
-    except UsageError:
-        if not given.printed:
-            raise
+    if found is None:
         given.notes.append(f"the network '{model}' is not here: its recipe cannot be run")
-        return model
+    return found or model
 
 
 def _last_gamma(given: Given, model: str) -> bool:
