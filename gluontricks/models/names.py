@@ -97,14 +97,19 @@ def canonical_name(name: str) -> str:
     UsageError
         If there is no such network; the nearest name is offered.
     """
+    found = find_name(name)
+    if found is None:
+        offered = nearest(_without_prefix(name), NAMES)
+        raise UsageError(f"unknown model '{name}'", f"{offered}; {_FAMILIES}")
+    return found
+
+
+def find_name(name: str) -> Optional[str]:
+    """Return what :func:`canonical_name` does, or None if there is no such network."""
     short = _without_prefix(name)
     if short not in IMAGENET:
-        network = _cifar(short)
-    else:
-        network, short = (IMAGENET[name], name) if name in IMAGENET else (_cifar(short), name)
-    if network is None:
-        raise UsageError(f"unknown model '{name}'", f"{nearest(short, NAMES)}; {_FAMILIES}")
-    return short
+        return None if _cifar(short) is None else short
+    return name if name in IMAGENET or _cifar(short) is not None else None
 
 
 def describe(name: str) -> Network:
