@@ -9,12 +9,15 @@ Without a run the normalisation is the data set's own.
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict
 
 from gluontricks.cli.flags import DATA_OPTIONS, add_option_flags, typed_options
 from gluontricks.cli.parser import add_engine, add_json, print_json, put
 from gluontricks.errors import UsageError
+from gluontricks.learners import installed_engine
+from gluontricks.options import RunOptions
 from gluontricks.recipes.resolve import resolve
 from gluontricks.recipes.spec import Recipe
 
@@ -38,12 +41,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate and print."""
-    from gluontricks.builders import load_images
-    from gluontricks.data.augment import parse_normalization
-    from gluontricks.graphs import read_graphs
-    from gluontricks.inference import evaluate
-    from gluontricks.learners import NetworkSpec
-    from gluontricks.models import canonical_name
     from gluontricks.teachers import head, read_weights
 
     source = args.run or args.params
@@ -62,28 +59,46 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.batch_size < 1:
         raise UsageError(f"--batch-size is {args.batch_size}", "it must be at least 1")
-    normalization = weights.normalization
-    if args.normalization:
-        normalization = parse_normalization(args.normalization, dataset)
     classes = args.classes or head(weights.parameters).shape[0]
     recipe = recipe_for(args, known, model=model, dataset=dataset, classes=classes)
-    data = load_images(recipe, typed_options(args), args.split)
+    options = replace(
+        typed_options(args), engine=args.engine or installed_engine(), device=args.device
+    )
+    return report(source, recipe, options, as_json=args.json, split=args.split)
+
+
+def report(source: Path, recipe: Recipe, options: RunOptions, *, as_json: bool, split: str) -> int:
+    """Evaluate parameters on the images of a recipe, as it sees them, and print.
+
+    A normalisation that comes with the parameters is theirs, but where the recipe names another.
+    """
+    from gluontricks.builders import load_images
+    from gluontricks.data.augment import parse_normalization
+    from gluontricks.graphs import read_graphs
+    from gluontricks.inference import evaluate
+    from gluontricks.learners import NetworkSpec
+    from gluontricks.teachers import read_weights
+
+    recipe, weights = resolve(recipe), read_weights(source)
+    normalization = weights.normalization
+    if normalization is None or recipe.normalization != Recipe.normalization:
+        normalization = parse_normalization(recipe.normalization, recipe.dataset)
     network = NetworkSpec(
-        model=canonical_name(model),
-        classes=classes,
+        model=recipe.model,
+        classes=recipe.classes or 0,
         parameters=weights.parameters,
         name=weights.source,
-        device=args.device,
+        device=options.device,
         graphs=read_graphs(folder_of(source)),
     )
     result = evaluate(
         network,
-        data,
+        load_images(recipe, options, split),
         normalization=normalization,
-        batch_size=args.batch_size,
-        engine=args.engine,
+        batch_size=recipe.batch_size,
+        engine=options.engine,
     )
-    print_json(result) if args.json else put(sentence(result, args.split, dataset))
+    print_json(result) if as_json else put(sentence(result, split, recipe.dataset))
     return 0
 
 
@@ -96,12 +111,13 @@ def sentence(result: Dict[str, Any], split: str, dataset: str) -> str:
 
 
 def recipe_for(args: argparse.Namespace, known: Dict[str, Any], **found: Any) -> Recipe:
-    """Return a resolved recipe that says which images, and how the network sees them."""
+    """Return a recipe that says which images, and how the network sees them."""
     views = ("input_size", "crop_ratio")
     same = known.get("dataset") == found["dataset"]
     changes = {name: known.get(name) for name in views if same}
-    changes.update({k: getattr(args, k) for k in views if getattr(args, k) is not None})
-    return resolve(Recipe(**found, **changes))
+    typed = (*views, "normalization")
+    changes.update({k: getattr(args, k) for k in typed if getattr(args, k) is not None})
+    return Recipe(**found, **changes, batch_size=args.batch_size)
 
 
 def known_of(source: Path) -> Dict[str, Any]:

@@ -1,49 +1,49 @@
 """Train networks on ImageNet, or on images of one's own, with the flags of GluonCV's script.
 
     python scripts/train_imagenet.py --model resnet50_v1d --lr-mode cosine --warmup-epochs 5
-    python scripts/train_imagenet.py --recipe bag-of-tricks-6-resnet50_v1d-cosine
-    python scripts/train_imagenet.py --dataset folder --classes 12 --data-dir flowers
+    python scripts/train_imagenet.py --model resnet18_v1d --dataset folder --classes 12
+    python scripts/train_imagenet.py --model resnet50_v1d --evaluate --resume-params FILE
 
-GluonCV's flags and defaults mean what they mean there: --batch-size is per device. Every other
-flag of 'gluontricks train' is here too.
+GluonCV's flags and their defaults mean what they mean there: --batch-size is for each device. With
+--recipe NAME the recipe's values hold where no flag is given. All flags of 'gluontricks train' are
+here too.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, Dict, List, Optional
 
-from gluontricks.cli import train
+from gluontricks.cli import evaluate, train
+from gluontricks.cli.flags import typed_options, typed_recipe
+from gluontricks.cli.parser import Parser, put
+from gluontricks.errors import UsageError
+from gluontricks.options import RunOptions
+from gluontricks.processes import processes
+from gluontricks.recipes.gluoncv_flags import FLAGS
+from gluontricks.recipes.namespaces import recipe_of
+from gluontricks.recipes.spec import Recipe
 
-# Flags of GluonCV's script that are neither a field of a recipe nor an option of a run.
-SWITCHES = {
-    "mixup": "mix images, as --mixup-type mixup",
-    "use_se": "squeeze-and-excitation, for names that start with resnext",
-    "use_gn": "group norm instead of batch norm",
-    "batch_norm": "batch norm in VGG",
-    "use_pretrained": "not here: name a file with --resume-params",
-}
-VALUES = {
-    "rgb_mean": "mean of each channel, 0..255",
-    "rgb_std": "standard deviation of each channel, 0..255",
-    "num_training_samples": "images of an epoch; the data set says",
-    "save_dir": "the run's directory, as --out",
-    "resume_states": "not here: a run that was stopped goes on by itself",
-    "data_backend": "mxnet",
-}
+# What follows from these fields in GluonCV's defaults is left open where one of them is given.
+LEFT_OPEN = {"lr_scaling": ("lr",), "optimizer": ("lr", "momentum")}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of 'gluontricks train', and GluonCV's that it lacks."""
+    """Add the flags of 'gluontricks train', those of GluonCV that it lacks, and three more."""
     train.add_arguments(parser)
+    known = {word for action in parser._actions for word in action.option_strings}
     group = parser.add_argument_group("GluonCV's script")
-    for name, text in SWITCHES.items():
-        spelt = "--use_se" if name == "use_se" else "--" + name.replace("_", "-")
+    for name, flag in FLAGS.items():
+        if known.intersection(flag.options):
+            continue
+        kind: Dict[str, Any] = {"type": flag.kind}
+        if flag.kind is bool:
+            kind = {"action": "store_true"}
         group.add_argument(
-            spelt, dest=name, action="store_true", default=argparse.SUPPRESS, help=text
-        )
-    for name, text in VALUES.items():
-        group.add_argument(
-            "--" + name.replace("_", "-"), dest=name, default=argparse.SUPPRESS, help=text
+            *flag.options, dest=name, default=argparse.SUPPRESS, help=flag.meaning, **kind
         )
     more = parser.add_argument_group("beside it")
     more.add_argument(
@@ -51,10 +51,132 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=1,
         metavar="N",
-        help="passes whose gradients one update adds up",
+        help="passes of every device whose gradients one update adds up",
     )
     more.add_argument(
         "--evaluate",
         action="store_true",
-        help="only evaluate: --resume-params, or the run in --out",
+        help="evaluate the parameters of --resume-params, or the run in --out, and stop",
     )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, or evaluate."""
+    if args.accumulate < 1:
+        raise UsageError(f"--accumulate is {args.accumulate}", "it must be at least 1")
+    without_idle_paths(args)
+    options = typed_options(args)
+    if getattr(args, "save_dir", None) and options.out is None:
+        options = replace(options, out=FLAGS["save_dir"].kind(args.save_dir))
+    recipe = spread(args, described(args), options)
+    if args.evaluate:
+        return evaluate_only(args, recipe, options)
+    if not options.quiet and not args.print_config and not args.json:
+        put(sentence(recipe))
+    return train.execute(args, recipe, options)
+
+
+def without_idle_paths(args: argparse.Namespace) -> None:
+    """Forget record files that were given as GluonCV's defaults and are not read."""
+    for name in ("rec_train", "rec_train_idx", "rec_val", "rec_val_idx"):
+        usual = Path(str(FLAGS[name].default)).expanduser()
+        same = Path(getattr(args, name, "")).expanduser() == usual
+        if same and not getattr(args, "use_rec", False):
+            delattr(args, name)
+
+
+def described(args: argparse.Namespace) -> Recipe:
+    """Return the recipe of a named one and the flags, or of the flags over GluonCV's defaults."""
+    if args.folder is not None:
+        return typed_recipe(args, train.recipe_in(args))
+    given = dict(vars(args))
+    if given.get("recipe") or given.get("config"):
+        check_recipe_flags(given)
+        return typed_recipe(args, Recipe(dataset="imagenet"))
+    found = recipe_of({k: raw(v) for k, v in given.items() if k in FLAGS and v is not None})
+    for note in found.notes:
+        put(f"notice: {note}")
+    own = {f.name for f in fields(Recipe)} - set(FLAGS)
+    changes = {k: v for k, v in given.items() if k in own}
+    for name, others in LEFT_OPEN.items():
+        if name in changes:
+            changes.update({k: None for k in others if k not in given})
+    return replace(found.recipe, **changes)
+
+
+def check_recipe_flags(given: Dict[str, Any]) -> None:
+    """Raise for GluonCV's switches beside a recipe that has a field in their stead."""
+    for name, remedy in {
+        "mixup": "--mixup-type mixup",
+        "use_se": "--model se_...",
+        "rgb_mean": "--normalization",
+        "rgb_std": "--normalization",
+    }.items():
+        if name in given:
+            raise UsageError(
+                f"{FLAGS[name].options[-1]} and --recipe or --config are both given",
+                f"give {remedy}",
+            )
+
+
+def raw(value: Any) -> Any:
+    """Return a flag's value as GluonCV's parser would have it."""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return value if isinstance(value, (bool, int, float)) else str(value)
+
+
+def spread(args: argparse.Namespace, recipe: Recipe, options: RunOptions) -> Recipe:
+    """Return the recipe with the images of an update, which all devices and passes share.
+
+    ``--batch-size`` is for one device and one pass, a recipe's batch for all of them.
+    """
+    parts = device_total(options) * args.accumulate
+    if "batch_size" in vars(args):
+        return replace(recipe, batch_size=args.batch_size * parts, shards=parts)
+    if getattr(args, "recipe", None) or getattr(args, "config", None) or args.folder:
+        return recipe if args.accumulate == 1 else replace(recipe, shards=parts)
+    return replace(recipe, batch_size=FLAGS["batch_size"].default * parts, shards=parts)
+
+
+def device_total(options: RunOptions) -> int:
+    """Return the number of devices of all processes and machines together."""
+    named = len(options.device.split(","))
+    if options.engine == "torch":
+        return max(processes().count, options.num_gpus, 1)
+    return processes().count * max(options.num_gpus, named)
+
+
+def sentence(recipe: Recipe) -> str:
+    """Return the images of an update and the rate that they are trained with, in words."""
+    from gluontricks.recipes.resolve import resolve
+
+    resolved = resolve(recipe)
+    return (
+        f"{resolved.batch_size} images an update, in {resolved.shards} parts of "
+        f"{resolved.batch_size // resolved.shards}; learning rate {resolved.lr:g}"
+    )
+
+
+def evaluate_only(args: argparse.Namespace, recipe: Recipe, options: RunOptions) -> int:
+    """Evaluate what ``--resume-params`` names, or the run in ``--out``."""
+    source = options.resume_params or options.out
+    if source is None:
+        raise UsageError(
+            "--evaluate needs parameters", "name them with --resume-params, or a run with --out"
+        )
+    return evaluate.report(
+        source, recipe, replace(options, resume_params=None), as_json=args.json, split="test"
+    )
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """Return the exit code of the script."""
+    from gluontricks.cli import guarded
+
+    def action() -> int:
+        parser = Parser(description=__doc__)
+        add_arguments(parser)
+        return run(parser.parse_args(argv))
+
+    return guarded(action, debug="--debug" in (sys.argv if argv is None else argv))

@@ -44,8 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, default: Recipe = DEFAULT) -> int:
     """Train, and tell where the results are."""
     base = default if args.folder is None else recipe_in(args)
-    recipe = typed_recipe(args, base)
-    options = replace(typed_options(args), command=tuple(sys.argv))
+    return execute(args, typed_recipe(args, base), typed_options(args))
+
+
+def execute(args: argparse.Namespace, recipe: Recipe, options: RunOptions) -> int:
+    """Train a recipe, or print it; tell where the results are."""
+    options = replace(options, command=tuple(sys.argv))
     if args.print_config:
         from gluontricks.recipes.resolve import resolve
 

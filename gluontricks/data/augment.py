@@ -130,6 +130,10 @@ class Augmentation:
         return result
 
     def _changed(self, images: Any, draws: Mapping[str, Any]) -> Any:
+        if "contrast" in draws and "crop_pad" in draws:
+            # The mean is that of the whole image, before it is cut.
+            first = {name: draws[name] for name in draws if name != "crop_pad"}
+            return self._changed(self._changed(images, first), {"crop_pad": draws["crop_pad"]})
         # Moving pixels first and blanking the padding last equals flip, colour, pad, crop.
         inside = None
         shape = images.shape
@@ -167,7 +171,7 @@ class Augmentation:
             columns = module.where(draws["flip"][:, None] > 0, width - 1 - columns, columns)
         rows, columns = module.clip(rows, 0, height - 1), module.clip(columns, 0, width - 1)
         first = (numbers[:, None] * height + rows) * width
-        return first[:, :, None] + columns[:, None, :], inside if self.crop_pad else None
+        return first[:, :, None] + columns[:, None, :], inside if "crop_pad" in draws else None
 
 
 _LIMITS = {

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, Sequence
 
-from gluontricks.arrays import namespace
+from gluontricks.arrays import cast, namespace
 
-# Share of blue in the luminance 0.299 R + 0.587 G + 0.114 B.
-BLUE_WEIGHT = 0.114
+# Shares of red, green and blue in the luminance.
+LUMINANCE = (0.299, 0.587, 0.114)
+BLUE_WEIGHT = LUMINANCE[2]
 
 # Principal components of ImageNet's colours (rows: red, green, blue), times their standard
 # deviations on a scale of 0..255: Krizhevsky et al. 2012, with the constants of MXNet.
@@ -34,6 +35,19 @@ def brightness(planes: Sequence[Any], factors: Any) -> None:
     """Multiply every channel, in place."""
     for plane in planes:
         plane *= factors[:, None]
+        _saturate(plane)
+
+
+def contrast(planes: Sequence[Any], factors: Any) -> None:
+    """Blend every channel with the mean luminance of its image, in place."""
+    float64 = namespace(planes[0]).float64
+    pixels = planes[0].shape[1]
+    # Whole levels add up exactly in float64, in any order.
+    sums = [weight * p.sum(-1, dtype=float64) for weight, p in zip(LUMINANCE, planes)]
+    grey = cast((sums[0] + sums[1] + sums[2]) / pixels, "float32") * (1 - factors)
+    for plane in planes:
+        plane *= factors[:, None]
+        plane += grey[:, None]
         _saturate(plane)
 
 
@@ -94,6 +108,7 @@ def lighting(planes: Sequence[Any], alphas: Any) -> None:
 
 COLOURS: Dict[str, Callable[[Sequence[Any], Any], None]] = {
     "brightness": brightness,
+    "contrast": contrast,
     "saturation": saturation,
     "hue": hue,
     "lighting": lighting,

@@ -201,7 +201,7 @@ class Worker:
         self.listing = listing
         # A session of its own: Ctrl-C is for the run, which then ends its processes.
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "gluontricks.data.worker"],
+            [sys.executable, "-c", "from gluontricks.data.worker import main; main()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

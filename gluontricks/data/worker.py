@@ -91,7 +91,3 @@ def main() -> None:
         if job is None:
             return
         send(target, do(job, setup, memory))
-
-
-if __name__ == "__main__":
-    main()

@@ -85,4 +85,3 @@ def missing() -> Dict[str, str]:
         for name, found in run_recipes().items()
         if not find_name(found.recipe.model)
     }
-

@@ -13,8 +13,8 @@ from gluontricks.data.colour import LIGHTING
 from gluontricks.data.registry import IMAGENET
 from gluontricks.errors import UsageError
 
-FULL = Augmentation(**DATASETS["cifar100"].augmentation)
-COLOURS = ("brightness", "saturation", "hue", "lighting")
+FULL = Augmentation(**{**DATASETS["cifar100"].augmentation, "contrast": 0.4})
+COLOURS = ("brightness", "contrast", "saturation", "hue", "lighting")
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_a_whole_turn_of_the_hue_changes_nothing(noise):
 
 
 def test_factor_one_and_alpha_zero_change_nothing(noise):
-    for name in ("brightness", "saturation"):
+    for name in ("brightness", "contrast", "saturation"):
         draws = {name: np.ones(len(noise), np.float32)}
         np.testing.assert_array_equal(Augmentation(**{name: 0.4}).apply(noise, draws), noise)
     draws = {"lighting": np.zeros((len(noise), 3), np.float32)}
@@ -200,7 +200,7 @@ def test_draws_depend_on_seed_epoch_and_index_alone(seed, epoch, count, more):
     size=st.tuples(st.integers(0, 3), st.integers(5, 9), st.integers(5, 9)),
 )
 def test_any_strength_gives_images_of_the_same_shape(flip, colour, hue, lighting, crop_pad, size):
-    switch = Augmentation(flip, colour, colour, hue, lighting, crop_pad)
+    switch = Augmentation(flip, colour, colour, colour, hue, lighting, crop_pad)
     pixels = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
     result = switch.apply(pixels, switch.draw(0, 0, len(pixels)))
     assert result.shape == pixels.shape
