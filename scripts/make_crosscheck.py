@@ -1,6 +1,6 @@
 """Compare the engines on every network, loss, optimizer and mixer; write results/crosscheck.json.
 
-Takes about five minutes on two cores. The tables follow from what it writes.
+Takes about ten minutes on two cores. The tables follow from what it writes.
 """
 
 import argparse

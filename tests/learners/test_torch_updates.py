@@ -8,6 +8,7 @@ torch = pytest.importorskip("torch")
 import test_updates as mxnets
 
 from gluontricks.learners import SLOTS
+from gluontricks.learners.torch.attributes import float32
 from gluontricks.learners.torch.blocks import Block, joined
 from gluontricks.learners.torch.updates import UPDATES, numbers
 
@@ -40,6 +41,22 @@ def test_20_steps_equal_the_closed_form(name):
 def test_20_steps_equal_mxnets_at_rates_that_float32_cannot_hold(name, wd):
     expected = mxnets.ours(name, rates=PLAIN_RATES, wd=wd)
     np.testing.assert_allclose(ours(name, rates=PLAIN_RATES, wd=wd), expected, rtol=0, atol=1e-13)
+
+
+def read_by_mxnet(value):
+    """The number that MXNet's kernels compute with when they are given this one."""
+    zero, one = (mxnets.mx.nd.full((1,), v, dtype="float64") for v in (0, 1))
+    updated = mxnets.mx.nd.sgd_update(zero, one, lr=value, wd=0.0, rescale_grad=1.0)
+    return -float(updated.asscalar())
+
+
+def test_numbers_are_read_as_mxnet_reads_them_which_is_not_to_the_nearest():
+    values = 10 ** np.random.default_rng(0).uniform(-12, 2, 500)
+    read = [float32(float(value)) for value in values]
+    assert read == [read_by_mxnet(float(value)) for value in values]
+    assert read != [float(np.float32(value)) for value in values]
+    assert float32(-0.1) == -float32(0.1)
+    assert float32(float("inf")) == float("inf")
 
 
 def test_a_block_holds_parameters_of_every_form_and_they_see_its_changes():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 import numpy as np
@@ -11,11 +12,29 @@ from gluontricks.errors import UsageError
 
 # How, not what, MXNet computes.
 WITHOUT_MEANING = ("workspace", "cudnn_tune", "cudnn_off", "num_args", "__profiler_scope__")
+# Digits after the point that MXNet does not ignore.
+READ_DIGITS = 19
 
 
 def float32(value: float) -> float:
-    """Return a number as MXNet keeps it in an operator's parameters."""
-    return float(np.float32(value))
+    """Return a number as MXNet keeps it in an operator's parameters.
+
+    MXNet gets it as text and reads the digits before and after the point, then the exponent, in
+    float32. With an exponent that is not always the nearest float32: 2e-7 of a learning rate.
+    """
+    if not math.isfinite(value):
+        return value
+    digits, _, exponent = repr(abs(float(value))).partition("e")
+    whole, _, fraction = digits.partition(".")
+    fraction = fraction[:READ_DIGITS]
+    found = np.float32(int(whole)) + np.float32(float(fraction or 0) / 10.0 ** len(fraction))
+    scale = np.float32(1)
+    for _ in range(abs(int(exponent or "0")) // 8):
+        scale *= np.float32(1e8)
+    for _ in range(abs(int(exponent or "0")) % 8):
+        scale *= np.float32(10)
+    found = found / scale if exponent.startswith("-") else found * scale
+    return float(np.copysign(found, value))
 
 
 class Attributes:
