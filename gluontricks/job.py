@@ -20,7 +20,7 @@ from gluontricks.threads import VARIABLE, physical_cores
 SERVE = ("-m", "gluontricks.server")
 HERE = "127.0.0.1"
 # Between two looks at the processes, and until a process that was asked to end is made to.
-INTERVAL, GRACE = 0.1, 10.0
+INTERVAL, GRACE = 0.1, 5.0
 SET_DEATH_SIGNAL = 1
 REMEDY = "start the same command again: it goes on from its last checkpoint"
 
@@ -214,11 +214,13 @@ def watch(started: Sequence[Started], passed: PassedOn) -> int:
 def died(role: Role, process: Any) -> WorkerError:
     """Return the error for a process that did not end as it should."""
     code = process.returncode
-    how = f"ended with exit code {code}"
+    name = f"{role.name} of the job (process {process.pid})"
     if code < 0:
-        how = f"was killed by {signal.Signals(-code).name}"
-    error = WorkerError(f"{role.name} of the job (process {process.pid}) {how}", REMEDY)
-    error.code = 128 - code if code < 0 else code
+        error = WorkerError(f"{name} was killed by {signal.Signals(-code).name}", REMEDY)
+        error.code = 128 - code
+    else:
+        error = WorkerError(f"{name} ended with exit code {code}", "see its own message")
+        error.code = code
     return error
 
 
