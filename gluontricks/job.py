@@ -117,8 +117,9 @@ def run_job(job: Job, command: Sequence[str]) -> int:
     with PassedOn(started) as passed:
         try:
             for role in roles(job, command):
-                around = {**threads, "DMLC_NODE_HOST": HERE, **os.environ}
-                started.append(Started(role, start(role, {**around, **environment(role.kind, job)})))
+                own = environment(role.kind, job)
+                process = start(role, {**threads, "DMLC_NODE_HOST": HERE, **os.environ, **own})
+                started.append(Started(role, process))
             return watch(started, passed)
         finally:
             end_all(started)

@@ -11,7 +11,6 @@ import sys
 from typing import Any
 
 from gluontricks.errors import GluontricksError, UsageError
-from gluontricks.mxnet_shim import mx
 from gluontricks.processes import DIST_SYNC, ROLE, WORKERS
 
 ROLES = ("scheduler", "server")
@@ -38,9 +37,10 @@ def serve() -> None:
         )
     # With a role in the environment the import alone would run MXNet's own server.
     del os.environ[ROLE]
-    base = mx.base
-    os.environ[ROLE] = str(role)
-    store = mx.kv.create(DIST_SYNC)
+    from gluontricks.mxnet_shim import mx
+
+    os.environ[ROLE] = role
+    base, store = mx.base, mx.kv.create(DIST_SYNC)
     kind = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
     base.check_call(base._LIB.MXKVStoreRunServer(store.handle, kind(refuse), None))
 

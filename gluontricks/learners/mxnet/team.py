@@ -48,6 +48,6 @@ def make_learner(spec: LearnerSpec) -> Any:
             f"--kvstore {DIST_SYNC} trains in float16 with a constant loss scale only",
             "give --loss-scale 1024, or --dtype bfloat16 or float32",
         )
-    group = join(DIST_SYNC).group
+    group: Any = join(DIST_SYNC).group
     learner = MXNetLearner(spec, group)
     return learner if group.rank else Leader(learner, group)

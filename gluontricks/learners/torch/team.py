@@ -46,6 +46,6 @@ def make_learner(spec: LearnerSpec) -> Any:
     check_shards(spec, processes().count, "processes")
     if processes().count == 1:
         return TorchLearner(spec)
-    group = join().group
+    group: Any = join().group
     learner = TorchLearner(spec, group)
     return learner if group.rank else Leader(learner, group)
