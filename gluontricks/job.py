@@ -9,12 +9,14 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
 from gluontricks.errors import UsageError, WorkerError
-from gluontricks.processes import ROLE, WORKERS
+from gluontricks.processes import ROLE, TOLD, WORKERS
 from gluontricks.threads import VARIABLE, physical_cores
 
 SERVE = ("-m", "gluontricks.server")
@@ -101,25 +103,41 @@ def run_job(job: Job, command: Sequence[str]) -> int:
     Returns
     -------
     int
-        0, or 128 + the number of the signal that was passed on.
+        0; 128 + the number of the signal that was passed on; or the exit code of a process that
+        died and told why.
 
     Raises
     ------
     UsageError
         If the job is none.
     WorkerError
-        If one of the processes died; its ``code`` is that process's.
+        If a process died without a word; its ``code`` is that process's.
     """
     check_job(job, command)
-    # Every worker has its share of the cores, unless the user says otherwise.
-    threads = {VARIABLE: str(max(1, physical_cores() // job.workers))}
+    with tempfile.TemporaryDirectory() as folder:
+        told = Path(folder) / "told"
+        common = {
+            # Every worker has its share of the cores, unless the user says otherwise.
+            VARIABLE: str(max(1, physical_cores() // job.workers)),
+            "DMLC_NODE_HOST": HERE,
+            **os.environ,
+            TOLD: str(told),
+        }
+        try:
+            return run_roles(roles(job, command), lambda r: {**common, **environment(r.kind, job)})
+        except WorkerError as error:
+            if told.exists():
+                return error.code
+            raise
+
+
+def run_roles(wanted: Sequence[Role], variables: Callable[[Role], Dict[str, str]]) -> int:
+    """Start processes, wait for them, and end what is left of them however that ends."""
     started: List[Started] = []
     with PassedOn(started) as passed:
         try:
-            for role in roles(job, command):
-                own = environment(role.kind, job)
-                process = start(role, {**threads, "DMLC_NODE_HOST": HERE, **os.environ, **own})
-                started.append(Started(role, process))
+            for role in wanted:
+                started.append(Started(role, start(role, variables(role))))
             return watch(started, passed)
         finally:
             end_all(started)

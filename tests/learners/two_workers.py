@@ -19,7 +19,7 @@ import numpy as np
 import small_run
 from two_processes import DRAWS, begun, do_updates, found_in
 
-ROUNDS = 300
+ROUNDS = 100
 SHAPES = ((3,), (64, 3, 3, 3), (1000, 1200), (7, 11))
 
 
@@ -47,6 +47,11 @@ def steps(folder, changes):
     return 0
 
 
+def mixed(own, total):
+    """What a worker makes of its number and the sum over two."""
+    return own * np.float32(0.5) + total * np.float32(0.25)
+
+
 def exchange(folder):
     """Feed sums into the next exchange, so that one wrong number changes all that follow."""
     from gluontricks.learners.mxnet.group import Group
@@ -57,7 +62,7 @@ def exchange(folder):
     mine = [mx.nd.full(shape, group.rank + 1 + i) for i, shape in enumerate(SHAPES)]
     for _ in range(ROUNDS):
         sums = group.add_up("sums", mine)
-        mine = [own * 0.5 + total * 0.25 for own, total in zip(mine, sums)]
+        mine = [mixed(own, total) for own, total in zip(mine, sums)]
     np.savez(Path(folder) / f"{group.rank}.npz", *[array.asnumpy() for array in mine])
     group.leave()
     return 0
