@@ -29,7 +29,7 @@ ALLOWED = {
     "checkpoints": set(),
     "cli": {
         "builders", "crosscheck", "data", "demo", "doctor", "export", "graphs", "history",
-        "inference", "launch", "learners", "mixing", "models", "prepare", "preview", "recipes",
+        "inference", "job", "launch", "learners", "mixing", "models", "prepare", "preview", "recipes",
         "results",
         "rundir", "summary", "teachers", "training",
     },
@@ -55,6 +55,7 @@ ALLOWED = {
     "inference": {"data", "learners", "metrics", "models", "pipeline"},
     "initializers": set(),
     "launch": {"learners"},
+    "job": set(),
     "learners": {"graphs", "pipeline"},
     "learners.mxnet": {
         "cuda_libraries", "learners", "models", "mxnet_shim", "params_file", "pipeline", "scaling",
@@ -88,6 +89,7 @@ ALLOWED = {
     "rundir": {"recipes"},
     "scaling": set(),
     "schedules": set(),
+    "server": {"mxnet_shim"},
     "signals": set(),
     "summary": {"mxnet_shim"},
     "targets": set(),
@@ -102,7 +104,7 @@ ALLOWED = {
 }  # fmt: skip
 
 # The only ones that compute with MXNet, or look whether it is there.
-WITH_MXNET = {"doctor", "learners.mxnet", "losses", "models", "summary", "tracing"}
+WITH_MXNET = {"doctor", "learners.mxnet", "losses", "models", "server", "summary", "tracing"}
 
 
 def module_of(path):

@@ -19,8 +19,8 @@ import numpy as np
 import small_run
 from two_processes import DRAWS, begun, do_updates, found_in
 
-ROUNDS = 100
-SHAPES = ((3,), (64, 3, 3, 3), (1000, 1200), (7, 11))
+ROUNDS = 300
+SHAPES = ((3,), (64, 3, 3, 3), (100, 120), (7, 11))
 
 
 def steps(folder, changes):
