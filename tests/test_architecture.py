@@ -29,9 +29,8 @@ ALLOWED = {
     "checkpoints": set(),
     "cli": {
         "builders", "crosscheck", "data", "demo", "doctor", "export", "graphs", "history",
-        "inference", "job", "launch", "learners", "mixing", "models", "prepare", "preview", "recipes",
-        "results",
-        "rundir", "summary", "teachers", "training",
+        "inference", "job", "launch", "learners", "mixing", "models", "prepare", "preview",
+        "recipes", "results", "rundir", "summary", "teachers", "training",
     },
     "crosscheck": {
         "builders", "data", "learners", "mixing", "models", "pipeline", "recipes", "teachers",
