@@ -188,8 +188,8 @@ def make_spec(
 
 
 def device_count(options: RunOptions) -> int:
-    """Return the number of devices that share every batch: processes, or those that are named."""
-    return max(processes().count, len(options.device.split(",")))
+    """Return the number of devices that share every batch: all that every process names."""
+    return processes().count * len(options.device.split(","))
 
 
 def shard_count(recipe: Recipe, devices: int) -> int:

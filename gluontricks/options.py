@@ -28,6 +28,7 @@ class RunOptions:
     dry_run: bool = False
     num_workers: Optional[int] = None
     num_gpus: int = 0
+    kvstore: Optional[str] = None
     use_rec: bool = False
     rec_train: Optional[Path] = None
     rec_train_idx: Optional[Path] = None

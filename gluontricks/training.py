@@ -24,7 +24,7 @@ from gluontricks.models.matching import Target, fitting_values
 from gluontricks.options import RunOptions
 from gluontricks.pipeline import Batch
 from gluontricks.planning import Plan
-from gluontricks.processes import processes
+from gluontricks.processes import checked_kvstore, processes
 from gluontricks.recipes.resolve import resolve
 from gluontricks.recipes.spec import Recipe
 from gluontricks.recording import Start, record_run
@@ -91,13 +91,15 @@ def train(recipe: Recipe, options: Optional[RunOptions] = None) -> Result:
     GluontricksError
         With a cause and a remedy; everything written before is kept.
     """
-    options = placed(options or RunOptions())
+    options = options or RunOptions()
+    kvstore = checked_kvstore(options.kvstore)
+    options = placed(options)
     if processes().count == 1:
         return train_alone(recipe, options)
-    team = engine_module(options.engine).join()
-    if processes().rank:
-        return follow(recipe, options, team)
+    team = engine_module(options.engine).join(kvstore)
     try:
+        if processes().rank:
+            return follow(recipe, options, team)
         return train_alone(recipe, options)
     finally:
         team.end()

@@ -23,7 +23,7 @@ TINY = (
     "--val-split", "1117", "--num-epochs", "2", "--warmup-epochs", "0", "--log-interval", "2",
 )  # fmt: skip
 OFTEN = Path(__file__).parent / "runs" / "saving_often.py"
-TIMES = ("images_per_second", "seconds")
+TIMES = ("images_per_second", "seconds", "waiting")
 
 
 class Done(NamedTuple):

@@ -29,9 +29,8 @@ ALLOWED = {
     "checkpoints": set(),
     "cli": {
         "builders", "crosscheck", "data", "demo", "doctor", "export", "graphs", "history",
-        "inference", "launch", "learners", "mixing", "models", "prepare", "preview", "recipes",
-        "results",
-        "rundir", "summary", "teachers", "training",
+        "inference", "job", "launch", "learners", "mixing", "models", "prepare", "preview",
+        "recipes", "results", "rundir", "summary", "teachers", "training",
     },
     "crosscheck": {
         "builders", "data", "learners", "mixing", "models", "pipeline", "recipes", "teachers",
@@ -55,6 +54,7 @@ ALLOWED = {
     "inference": {"data", "learners", "metrics", "models", "pipeline"},
     "initializers": set(),
     "launch": {"learners"},
+    "job": set(),
     "learners": {"graphs", "pipeline"},
     "learners.mxnet": {
         "cuda_libraries", "learners", "models", "mxnet_shim", "params_file", "pipeline", "scaling",
@@ -88,6 +88,7 @@ ALLOWED = {
     "rundir": {"recipes"},
     "scaling": set(),
     "schedules": set(),
+    "server": {"mxnet_shim"},
     "signals": set(),
     "summary": {"mxnet_shim"},
     "targets": set(),
@@ -102,7 +103,7 @@ ALLOWED = {
 }  # fmt: skip
 
 # The only ones that compute with MXNet, or look whether it is there.
-WITH_MXNET = {"doctor", "learners.mxnet", "losses", "models", "summary", "tracing"}
+WITH_MXNET = {"doctor", "learners.mxnet", "losses", "models", "server", "summary", "tracing"}
 
 
 def module_of(path):

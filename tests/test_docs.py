@@ -173,7 +173,9 @@ def test_flags_in_back_quotes_exist(page: Path, flags: Dict[str, Set[str]]) -> N
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_commands_in_shell_blocks_are_valid(page: Path, flags: Dict[str, Set[str]]) -> None:
-    for line in "\n".join(blocks(page, "sh")).splitlines():
+    text = "\n".join(blocks(page, "sh"))
+    # A command may hold another after --, as those of jobs do.
+    for line in re.split(r"\n| -- ", text):
         found = re.match(r"(gluontricks (\w+)|python scripts/train_cifar\.py)", line.strip())
         if found:
             command = found[2] or "train"

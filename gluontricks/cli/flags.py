@@ -35,6 +35,7 @@ OPTION_HELP = {
     "tensorboard": "write scalars for TensorBoard into the run directory",
     "num_workers": "processes that decode images on disk (default: the cores, 4 at most)",
     "num_gpus": "GPUs that share every batch; on torch a process for each is started",
+    "kvstore": "dist_sync: one of the workers that 'gluontricks launch' starts (default: device)",
     "use_rec": "read images from record files",
     "rec_train": "record file of the training images",
     "rec_train_idx": "its index",

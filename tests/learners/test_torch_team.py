@@ -22,9 +22,10 @@ from two_processes import DRAWS, begun, do_updates, found_in
 from gluontricks import checkpoints
 from gluontricks.data.augment import Augmentation
 from gluontricks.errors import UsageError
+from gluontricks.learners.team import InTurn
 from gluontricks.learners.torch.group import Group
 from gluontricks.learners.torch.learner import TorchLearner
-from gluontricks.learners.torch.team import InTurn, make_learner
+from gluontricks.learners.torch.team import make_learner
 from gluontricks.mixing import MIXERS, draw_plans, uniforms_needed
 from gluontricks.pipeline import Batch, Pipeline, restrict
 from gluontricks.processes import Processes

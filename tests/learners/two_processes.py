@@ -62,6 +62,7 @@ def steps(folder, changes):
         teacher=small_run.teacher_of(), dtype="float64", shards=place.count, **json.loads(changes)
     )
     team = join()
+    found = {}
     if place.rank:
         assert team.called()
         learner = begun(spec, make_learner(spec))
@@ -71,7 +72,7 @@ def steps(folder, changes):
         learner = begun(spec, make_learner(spec))
         losses = do_updates(learner)
         found = found_in(learner, losses=losses, logits=learner.predict(small_run.IMAGES))
-        team.end()
+    team.end()
     np.savez(Path(folder) / f"{place.rank}.npz", **found)
     return 0
 

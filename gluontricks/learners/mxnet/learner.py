@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Deque, Dict, List, NoReturn, Optional, Sequence, Tuple
+from typing import Any, Deque, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from gluontricks.learners.mxnet.graphs import (
     in_precision,
     trainable,
 )
+from gluontricks.learners.mxnet.group import Group
 from gluontricks.learners.mxnet.sums import StatisticsSums, Sums, settle
 from gluontricks.learners.mxnet.updates import UPDATES
 from gluontricks.learners.optimizers import Setting, decay_of
@@ -33,11 +34,6 @@ from gluontricks.tracing import TrainingGraph, loss_precision, make_loss
 
 # Updates handed to MXNet before waiting for the oldest: more would only hold memory.
 IN_FLIGHT = 2
-
-
-def join() -> NoReturn:
-    """Raise UsageError: several processes train on the other engine only."""
-    raise without_effect("torchrun")
 
 
 def refuse_others(spec: LearnerSpec) -> None:
@@ -54,17 +50,19 @@ def without_effect(name: str) -> UsageError:
     )
 
 
-def make_learner(spec: LearnerSpec) -> MXNetLearner:
-    """Return the learner of ``spec``."""
-    return MXNetLearner(spec)
-
-
 class MXNetLearner:
-    """A network, its loss and its optimizer on MXNet; see :class:`gluontricks.learners.Learner`."""
+    """A network, its loss and its optimizer on MXNet; see :class:`gluontricks.learners.Learner`.
 
-    def __init__(self, spec: LearnerSpec) -> None:
+    Parameters
+    ----------
+    spec : LearnerSpec
+    group : Group, optional
+        The workers that share every batch, if there are others.
+    """
+
+    def __init__(self, spec: LearnerSpec, group: Optional[Group] = None) -> None:
         refuse_others(spec)
-        self.spec = spec
+        self.spec, self.group = spec, group or Group()
         self.net = get_model(spec.model, classes=spec.classes, last_gamma=spec.last_gamma)
         if not spec.dropout:
             without_dropout(self.net)
@@ -127,17 +125,25 @@ class MXNetLearner:
         self.grads.clear()
         self.statistics.clear()
         loss: Any = 0.0
-        for shard in range(shards):
-            device = self.devices[shard % len(self.devices)]
+        for place, shard in enumerate(self.group.own(shards)):
+            device = self.devices[place % len(self.devices)]
             part = shard_of(batch, shard, shards)
             losses = self.forward_backward(part, batch.step * shards + shard, device)
             loss = losses.sum().as_in_context(self.device) + loss
             self.statistics.add(device)
             if shards > 1:
                 self.grads.add(device)
+        loss = self.add_up(loss)
         self.grads.put(self.grads.totals, self.device)
         self.update(batch.step, count)
         self.pending.append(loss / count)
+
+    def add_up(self, loss: Any) -> Any:
+        """Add up with the other workers what the shards left; return the sum of the losses."""
+        grads, statistics = self.grads.totals, self.statistics.totals
+        loss, *sums = self.group.add_up("update", [loss, *grads, *statistics])
+        self.grads.totals, self.statistics.totals = sums[: len(grads)], sums[len(grads) :]
+        return loss
 
     def forward_backward(self, batch: Batch, number: int, device: Any) -> Any:
         """Return the loss of each image; leave gradients and running statistics behind.

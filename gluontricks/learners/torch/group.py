@@ -32,7 +32,7 @@ class Group:
     broken : bool
         Whether another process has ended.
     at_work : bool
-        Of the first process: whether the others do what it told them, and wait for its part.
+        Whether the others wait for this process's part of something.
     """
 
     def __init__(self, place: Processes = Processes()) -> None:  # noqa: B008 (immutable)
@@ -105,6 +105,12 @@ class Group:
         values = torch.tensor([float(counters[name]) for name in names], dtype=torch.float64)
         self.together(distributed.broadcast, values, 0)
         return dict(zip(names, values.tolist()))
+
+    def give_state(self, learner: Any) -> None:
+        """Give the learners of the others the state of the first process's."""
+        tensors = learner.tensors()
+        counters = self.share([tensors[key] for key in sorted(tensors)], learner.counters())
+        learner.take_counters(counters)
 
     def together(self, exchange: Any, *values: Any) -> None:
         """Do one exchange between the processes; the end of one is an error of the others."""
