@@ -25,7 +25,7 @@ def main() -> int:
 
 def write(results: Path) -> int:
     """Count and write."""
-    from gluontricks.figures.counting import complexity
+    from gluontricks.counting import complexity
 
     write_atomic(results / FILE, to_json(complexity()))
     print(f"wrote: {FILE}; now: python scripts/make_tables.py; python scripts/make_figures.py")

@@ -38,9 +38,7 @@ CLASSES, EPSILON = (1000, 10), 0.1
 POINTS = 1000
 
 
-def pictures(
-    complexity: Mapping[str, Any], records: Sequence[Mapping[str, Any]]
-) -> List[Picture]:
+def pictures(complexity: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> List[Picture]:
     """Return the figures.
 
     Parameters

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Callable, Iterable, Iterator, List, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Sequence, Tuple
 
 # SVG files in the results are compared byte for byte under this version of matplotlib only.
 MATPLOTLIB = "3.11.2"
 # After Okabe and Ito, for the colour-blind; those too pale for text are darkened. In order of use.
 COLOURS = ("#0072B2", "#D55E00", "#00875F", "#A6407F", "#8A6100", "#333333")
 INK, GREY, PALE = "#1a1a1a", "#6b6b6b", "#d9d9d9"
-STYLE = {
+STYLE: Dict[Any, Any] = {
     "svg.hashsalt": "gluontricks",
     "svg.fonttype": "path",
     "font.family": "DejaVu Sans",
@@ -54,7 +55,14 @@ def drawn(width: float, height: float, paint: Callable[[Any], None]) -> bytes:
         paint(figure)
         content = io.BytesIO()
         figure.savefig(content, format="svg", metadata={"Date": None, "Creator": None})
-    return content.getvalue()
+    return _numbered(content.getvalue().decode()).encode()
+
+
+def _numbered(svg: str) -> str:
+    """Return a picture whose hashed ids are numbered; the hashes depend on NumPy's version."""
+    found = dict.fromkeys(re.findall(r'(?<=id=")[a-z][0-9a-f]{10}(?=")', svg))
+    names = {name: f"{name[0]}{number}" for number, name in enumerate(found)}
+    return re.sub(r"\b[a-z][0-9a-f]{10}\b", lambda match: names.get(match[0], match[0]), svg)
 
 
 @contextmanager

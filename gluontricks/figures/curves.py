@@ -162,13 +162,13 @@ def draw_curves(series: Sequence[Series], metric: str) -> bytes:
     ends = [_end(members, metric, c) for members, c in zip(groups.values(), COLOURS)]
     longest = max(max(len(end.name), len(end.words)) for end in ends)
     width = 0.55 + 3.6 + 0.25 + 0.08 * longest
-    kinds = {label for _, label in groups}
+    lines = LINES if len({label for _, label in groups}) > 1 else {}
 
     def paint(figure: Any) -> None:
         axes = figure.add_axes((0.55 / width, 0.14, 3.6 / width, 0.82))
         for members, end in zip(groups.values(), ends):
             for one in members:
-                _plot(axes, one, metric, end.colour, LINES.get(one.label) if len(kinds) > 1 else None)
+                _plot(axes, one, metric, end.colour, lines.get(one.label, "-"))
         axes.set(xlabel="epoch", ylabel=f"{metric.replace('top', 'top-')} accuracy, %")
         axes.set_xlim(0, max(_over(e) or 0 for one in series for e in one.epochs))
         axes.xaxis.get_major_locator().set_params(integer=True)
@@ -198,8 +198,8 @@ def _last(one: Series, metric: str) -> float:
     return [epoch[metric] for epoch in one.epochs if epoch.get(metric) is not None][-1]
 
 
-def _plot(axes: Any, one: Series, metric: str, colour: str, dashes: Any) -> None:
-    style = {"color": colour, "linestyle": dashes or "-", "linewidth": 1.5}
+def _plot(axes: Any, one: Series, metric: str, colour: str, line: Any) -> None:
+    style = {"color": colour, "linestyle": line, "linewidth": 1.5}
     if one.label == PRINTED:
         axes.axhline(one.epochs[0][metric], **style)
         return

@@ -91,7 +91,7 @@ class Board:
         return top
 
     def block(self, x: float, top: float, main: Path, shortcut: Path) -> None:
-        """Draw a block, ``block_height(main)`` high, path A to the left of ``x`` and B to the right."""
+        """Draw a block, ``block_height(main)`` high, its path A to the left of ``x``."""
         from matplotlib.patches import Circle
 
         fork, join = top + 0.26, top + 0.26 + PITCH * len(main) + 0.22

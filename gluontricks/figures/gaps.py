@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, List, Sequence, Tuple
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -103,9 +104,9 @@ def read_gaps(source: str, results_dir: Path) -> Gaps:
 def _kept(path: Path, source: str) -> np.ndarray:
     """Return the gaps in a file of predictions."""
     try:
-        with np.load(path) as stored:
-            return stored["gap"]
-    except (OSError, KeyError, ValueError) as error:
+        with open(path, "rb") as stream:
+            return np.load(stream)["gap"]
+    except (OSError, KeyError, ValueError, BadZipFile) as error:
         raise DataError(
             f"'{source}' kept no gaps with its predictions",
             "take a run that is over; one of before gaps were kept must be run again",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Tuple
+from typing import Any, Dict, List, Tuple
 
 from gluontricks.figures.layers import as_rows, contract
 from gluontricks.models import get_model, input_size
@@ -25,10 +25,11 @@ def cost(model: str) -> Dict[str, Any]:
 
     size = input_size(model)
     found = summarize(get_model(model, classes=CLASSES), (3, size, size))
-    return {"model": model, "size": size, **{k: int(found[k]) for k in ("params", "running", "macs")}}
+    counts = {name: int(found[name]) for name in ("params", "running", "macs")}
+    return {"model": model, "size": size, **counts}
 
 
-def layers_of(model: str) -> List[Mapping[str, Any]]:
+def layers_of(model: str) -> List[Dict[str, Any]]:
     """Return the layers of a network for its diagram, as JSON values."""
     from gluontricks.summary import summarize
     from gluontricks.tracing import DATA, trace
