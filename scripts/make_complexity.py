@@ -1,6 +1,6 @@
 """Count parameters and multiply-adds of every ImageNet network; write results/complexity.json.
 
-Also writes the layers of the ResNets that are drawn. Takes half a minute. The tables and the
+Also writes the layers of the ResNets that are drawn. Takes ten seconds. The tables and the
 figures follow from what it writes.
 """
 

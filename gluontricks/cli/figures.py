@@ -12,6 +12,7 @@ predictions hold it for every test image. Each picture has its data beside it.
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, List
 
@@ -76,7 +77,7 @@ def curves(args: argparse.Namespace) -> List[str]:
     series = [read_series(source, args.results) for source in args.sources]
     for one in series:
         for doubt in one.doubts:
-            note(args, f"{one.source}: {doubt}")
+            note(f"{one.source}: {doubt}")
     series = renamed(series, args.names) if args.names else series
     series += [read_published(key, args.metric) for key in args.published]
     picture = curves_picture(series, metric=args.metric, name=args.name or "curves")
@@ -94,7 +95,7 @@ def gap(args: argparse.Namespace) -> List[str]:
     pair = [read_gaps(source, args.results) for source in args.sources]
     for one in pair:
         for doubt in one.doubts:
-            note(args, f"{one.source}: {doubt}")
+            note(f"{one.source}: {doubt}")
     picture = gap_picture(*pair, name=args.name or "gap")
     written = written_to(out, picture)
     numbers = out / f"{picture.name}-summary.csv"
@@ -121,7 +122,6 @@ def written_to(out: Path, picture: Picture) -> List[str]:
     return [str(path) for path in write_picture(picture, out)]
 
 
-def note(args: argparse.Namespace, text: str) -> None:
+def note(text: str) -> None:
     """Say something beside the result."""
-    if not args.json:
-        put(f"note: {text}")
+    sys.stderr.write(f"note: {text}\n")

@@ -86,10 +86,13 @@ def read_gaps(source: str, results_dir: Path) -> Gaps:
     recipe = recipe_of(record)
     if recipe is None:
         raise DataError(f"'{source}' is of a recipe that this version cannot read", "update it")
+    classes = recipe.classes or record["data"].get("class_count")
+    if classes is None:
+        raise DataError(f"the record of '{source}' does not say its classes", "run it again")
     return Gaps(
         source=record["run_id"],
         label=record["label"],
-        classes=recipe.classes or record["data"]["class_count"],
+        classes=classes,
         epsilon=recipe.label_smoothing,
         form=recipe.smoothing_form or "gluoncv",
         gaps=_kept(kept, source),

@@ -60,7 +60,7 @@ def test_what_is_not_to_be_trusted_in_a_log_is_said(tmp_path, results, capsys) -
     log.write_text(OLD_IMAGENET)
     words = ["figures", "curves", log, "--out", tmp_path / "o", "--results", results]
     assert main([*map(str, words)]) == 0
-    assert capsys.readouterr().out.startswith("note: author.log: ")
+    assert capsys.readouterr().err.startswith("note: author.log: ")
 
 
 def test_seeds_of_one_recipe_are_one_curve_and_names_can_be_given(
@@ -128,7 +128,7 @@ def test_a_mixer_is_said_to_be_outside_the_theory(finished, tmp_path, capsys) ->
     mixed = with_gaps(finished, "demo-digits-plain", 4.4, label_smoothing=0.1,
                       smoothing_form="gluoncv", mixup_type="mixup", mixup_alpha=0.2)  # fmt: skip
     assert main(["figures", "gap", str(plain), str(mixed), "--out", str(tmp_path / "o")]) == 0
-    assert "its mixup_type is mixup" in capsys.readouterr().out
+    assert "its mixup_type is mixup" in capsys.readouterr().err
 
 
 def test_runs_that_are_no_pair_are_refused(finished, tmp_path, capsys) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -178,6 +179,16 @@ def test_a_picture_with_other_bytes_is_stale_only_under_the_pinned_version(
     assert make.stale_figures(tmp_path) == []
     picture.unlink()
     assert make.stale_figures(tmp_path) == [picture.name]
+
+
+@pytest.mark.parametrize("path", sorted((RESULTS / make.FOLDER).glob("*.svg")), ids=lambda p: p.stem)
+def test_a_picture_is_whole_and_names_no_date_and_no_version(path: Path) -> None:
+    text = path.read_text()
+    ids = set(re.findall(r'\bid="([^"]+)"', text))
+    used = set(re.findall(r'xlink:href="#([^"]+)"|url\(#([^)]+)\)', text))
+    assert {one or other for one, other in used} <= ids
+    assert "date" not in text.lower()
+    assert MATPLOTLIB not in text
 
 
 def test_figures_without_a_count_name_the_script_that_counts(tmp_path: Path) -> None:
