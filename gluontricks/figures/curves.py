@@ -11,7 +11,7 @@ from gluontricks.figures.canvas import COLOURS, GREY, Picture, apart, drawn, to_
 from gluontricks.figures.sources import find_record
 from gluontricks.recipes import published
 from gluontricks.results.authorlogs import LABEL as AUTHOR_LOG
-from gluontricks.results.authorlogs import read_log
+from gluontricks.results.authorlogs import Distrust, read_log
 
 PRINTED = "PAPER"
 METRICS = ("top1", "top5")
@@ -65,21 +65,30 @@ def read_series(source: str, results_dir: Path) -> Series:
     if not Path(source).is_file():
         return of_record(find_record(source, results_dir))
     log = read_log(Path(source))
-    doubts = tuple(str(doubt) for doubt in log.distrust)
-    return Series(Path(log.name).stem, AUTHOR_LOG, log.name, None, log.epochs, doubts)
+    return Series(
+        Path(log.name).stem, AUTHOR_LOG, log.name, None, log.epochs, _doubts(log.distrust)
+    )
 
 
 def of_record(record: Mapping[str, Any]) -> Series:
     """Return the curve of a run record."""
+    doubts: Tuple[str, ...] = ()
     epochs = tuple(record["epochs"] or ())
     if not epochs:
         raise DataError(f"run '{record['run_id']}' has no curve", "leave it out")
     if record["label"] == AUTHOR_LOG:
         name = Path(record["source"]["file"]).stem
+        doubts = _doubts([Distrust(**doubt) for doubt in record["source"]["log"]["distrust"]])
     else:
         name = record["recipe"]
     seed = (record["seed"] or {}).get("root")
-    return Series(name, record["label"], record["run_id"], seed, epochs)
+    return Series(name, record["label"], record["run_id"], seed, epochs, doubts)
+
+
+def _doubts(found: Sequence[Distrust]) -> Tuple[str, ...]:
+    """Return the doubts that are about a curve of accuracy, or about the run as a whole."""
+    drawn = {*METRICS, "flags", "final"}
+    return tuple(str(doubt) for doubt in found if drawn & set(doubt.columns))
 
 
 def read_published(key: str, metric: str) -> Series:

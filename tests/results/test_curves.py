@@ -55,9 +55,18 @@ def test_runs_logs_and_printed_values_are_series_of_their_own_label(
     assert (paper["source"], paper["top1"], paper["epochs"]) == (PRINTED, "79.1", "")
 
 
+def test_a_record_of_a_log_says_what_is_not_to_be_trusted_in_the_curve(tmp_path, capsys) -> None:
+    known = Path(__file__).resolve().parents[2] / "results"
+    words = ["figures", "curves", "log-96a1f47a8a04aed3", "--out", tmp_path, "--results", known]
+    assert main([*map(str, words)]) == 0
+    said = capsys.readouterr().err
+    assert said.startswith("note: log-96a1f47a8a04aed3: padded-validation")
+    assert "training-accuracy" not in said, "no curve of that is drawn"
+
+
 def test_what_is_not_to_be_trusted_in_a_log_is_said(tmp_path, results, capsys) -> None:
     log = tmp_path / "author.log"
-    log.write_text(OLD_IMAGENET)
+    log.write_text(OLD_IMAGENET.replace("num_epochs=2", "num_epochs=3"))
     words = ["figures", "curves", log, "--out", tmp_path / "o", "--results", results]
     assert main([*map(str, words)]) == 0
     assert capsys.readouterr().err.startswith("note: author.log: ")
