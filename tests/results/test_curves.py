@@ -72,9 +72,7 @@ def test_what_is_not_to_be_trusted_in_a_log_is_said(tmp_path, results, capsys) -
     assert capsys.readouterr().err.startswith("note: author.log: ")
 
 
-def test_seeds_of_one_recipe_are_one_curve_and_names_can_be_given(
-    finished, results, tmp_path
-) -> None:
+def test_seeds_of_one_recipe_are_one_curve_and_names_can_be_given(finished, tmp_path) -> None:
     runs = [finished("stitch-III-mixup", seed, top1=78.0 + seed) for seed in range(7)]
     out = tmp_path / "o"
     assert main(["figures", "curves", *map(str, runs), "--out", str(out)]) == 0
@@ -114,7 +112,7 @@ def with_gaps(finished, recipe: str, centre: float, **changes) -> Path:
     return run
 
 
-def test_the_distributions_of_two_runs_stand_beside_the_theory(finished, tmp_path, capsys) -> None:
+def test_the_distributions_of_two_runs_stand_beside_the_theory(finished, tmp_path) -> None:
     plain = with_gaps(finished, "demo-digits-plain", 9.0)
     smooth = with_gaps(finished, "demo-digits-plain", 4.4, label_smoothing=0.1,
                        smoothing_form="gluoncv")  # fmt: skip

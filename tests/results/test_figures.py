@@ -23,6 +23,7 @@ from gluontricks.targets import optimal_gap, smooth_targets
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "results"
 SCRIPT = ROOT / "scripts" / "make_figures.py"
+SVG = sorted((RESULTS / make.FOLDER).glob("*.svg"))
 KEPT = complexity.load(RESULTS)
 NETWORKS = {name: residual(from_rows(rows)) for name, rows in KEPT["layers"].items()}
 
@@ -181,7 +182,7 @@ def test_a_picture_with_other_bytes_is_stale_only_under_the_pinned_version(
     assert make.stale_figures(tmp_path) == [picture.name]
 
 
-@pytest.mark.parametrize("path", sorted((RESULTS / make.FOLDER).glob("*.svg")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", SVG, ids=lambda path: path.stem)
 def test_a_picture_is_whole_and_names_no_date_and_no_version(path: Path) -> None:
     text = path.read_text()
     ids = set(re.findall(r'\bid="([^"]+)"', text))
