@@ -61,7 +61,13 @@ setup(
         "track": TRACK,
         "test": TEST,
         # basedpyright is pyright with its own JavaScript and Node: PyPI alone is enough.
-        "dev": [*TEST, "ruff==0.17.*", "basedpyright==1.*"],
+        "dev": [
+            *TEST,
+            # Pictures in the results are compared byte for byte under this version only.
+            'matplotlib==3.11.2; python_version >= "3.11"',
+            "ruff==0.17.*",
+            "basedpyright==1.*",
+        ],
     },
     entry_points={"console_scripts": ["gluontricks = gluontricks.cli:main"]},
     classifiers=[

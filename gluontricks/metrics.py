@@ -43,6 +43,24 @@ def confidences(logits: np.ndarray) -> np.ndarray:
     return (1 / odds.sum(axis=1)).astype(np.float32)
 
 
+def logit_gaps(logits: np.ndarray) -> np.ndarray:
+    """Return by how much the largest logit exceeds the mean of the others, float32, shape (N,).
+
+    Parameters
+    ----------
+    logits : ndarray, shape (N, K)
+        Of two or more classes.
+
+    References
+    ----------
+    He et al., Bag of Tricks for Image Classification with CNNs, 2019, section 5.2.
+    """
+    scores = logits.astype(np.float64)
+    highest = scores.max(axis=1)
+    rest = (scores.sum(axis=1) - highest) / (scores.shape[1] - 1)
+    return (highest - rest).astype(np.float32)
+
+
 def calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = 15) -> float:
     """Return the expected calibration error: by how much confidence and accuracy differ.
 

@@ -16,7 +16,7 @@ from gluontricks.files import sha256_bytes, write_atomic
 from gluontricks.history import engines_of, is_bitwise
 from gluontricks.learners import Learner, engine_module
 from gluontricks.machine import peak_memory
-from gluontricks.metrics import calibration_error, confidences, evaluate_logits
+from gluontricks.metrics import calibration_error, confidences, evaluate_logits, logit_gaps
 from gluontricks.options import RunOptions
 from gluontricks.planning import Plan, classes_hash
 from gluontricks.recipes.spec import Recipe
@@ -103,6 +103,7 @@ def final_metrics(training: Training, data: Data) -> Dict[str, Any]:
         content,
         predicted=best.astype(np.uint16),
         confidence=confidence,
+        gap=logit_gaps(logits),
         labels=labels.astype(np.uint16),
     )
     write_atomic(training.folder.path / PREDICTIONS, content.getvalue())

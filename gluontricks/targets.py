@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,20 @@ def smoothing_values(classes: int, epsilon: float, form: str) -> tuple[float, fl
     if form == "paper":
         return 1 - epsilon, epsilon / (classes - 1)
     raise unknown("form of label smoothing", form, ("gluoncv", "paper"))
+
+
+def optimal_gap(classes: int, epsilon: float, form: str = "paper") -> float:
+    """Return by how much the true class's logit exceeds the others' where the loss is least.
+
+    The softmax then is the smoothed target. In the paper's form that is
+    ``log((K - 1) * (1 - eps) / eps)``: infinite for 0, and 0 for ``(K - 1) / K``.
+
+    References
+    ----------
+    He et al., Bag of Tricks for Image Classification with CNNs, 2019, section 5.2, Eq. 5.
+    """
+    on, off = smoothing_values(classes, epsilon, form)
+    return math.log(on / off) if off else math.inf
 
 
 def smooth_targets(

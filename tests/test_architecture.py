@@ -28,10 +28,12 @@ ALLOWED = {
     },
     "checkpoints": set(),
     "cli": {
-        "builders", "crosscheck", "data", "demo", "doctor", "export", "graphs", "history",
-        "inference", "job", "launch", "learners", "mixing", "models", "prepare", "preview",
+        "builders", "crosscheck", "data", "demo", "doctor", "export", "figures", "graphs",
+        "history", "inference", "job", "launch", "learners", "mixing", "models", "prepare",
+        "preview",
         "recipes", "results", "rundir", "summary", "teachers", "training",
     },
+    "counting": {"figures", "models", "results", "summary", "tracing"},
     "crosscheck": {
         "builders", "data", "learners", "mixing", "models", "pipeline", "recipes", "teachers",
     },
@@ -49,6 +51,7 @@ ALLOWED = {
     },
     "export": {"inference", "learners", "models", "pipeline"},
     "feed": {"data", "draws", "pipeline"},
+    "figures": {"recipes", "results", "schedules", "targets"},
     "graphs": set(),
     "history": {"results", "rundir"},
     "inference": {"data", "learners", "metrics", "models", "pipeline"},
@@ -195,6 +198,7 @@ WITHOUT_MXNET = (
     "recipes", "recipes.resolve", "data", "data.augment", "draws", "schedules", "mixing",
     "targets", "pipeline", "metrics", "checkpoints", "rundir", "teachers", "teacher_cache",
     "results.records", "results.registry", "results.tables", "builders", "engine", "learners",
+    "results.make", "figures.make", "figures.curves", "figures.gaps",
     "training", "cli", "models.names", "params_file", "initializers", "reporting", "graphs",
     "models.matching", "inference", "export", "learners.optimizers",
 )  # fmt: skip

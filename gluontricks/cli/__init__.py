@@ -26,6 +26,7 @@ COMMANDS = {
     "data": "list, fetch or verify data sets",
     "results": "add runs to the registry, verify it, write the tables",
     "launch": "start several processes that share every batch, by MXNet's parameter server",
+    "figures": "draw a paper's figures, accuracy curves, or the gap of the logits",
     "doctor": "what is installed, what this machine can do, what is wrong",
     "demo": "the main job on embedded data: a few minutes on two cores",
 }

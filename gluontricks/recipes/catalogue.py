@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 from gluontricks.errors import unknown
-from gluontricks.recipes import demo, stitch_mixup
+from gluontricks.recipes import bag_of_tricks, demo, stitch_mixup
 from gluontricks.recipes.spec import Ablation, Recipe, Row
 
 
@@ -46,7 +46,9 @@ RECIPES: Mapping[str, Recipe] = collect((*ABLATIONS.values(), demo.DEMO), demo.R
 
 # (paper, table, row) -> why no run stands for it; the reason opens with its status.
 OUT_OF_SCOPE: Mapping[Tuple[str, str, str], str] = {
-    (stitch_mixup.PAPER, table, row): why for (table, row), why in stitch_mixup.OUT_OF_SCOPE.items()
+    (paper.PAPER, table, row): why
+    for paper in (stitch_mixup, bag_of_tricks)
+    for (table, row), why in paper.OUT_OF_SCOPE.items()
 }
 
 

@@ -7,7 +7,7 @@ from typing import Dict, List, Union
 
 from gluontricks.files import make_folder, write_atomic
 from gluontricks.recipes import ABLATIONS, Ablation, published
-from gluontricks.results import crosschecked, registry
+from gluontricks.results import complexity, crosschecked, registry
 from gluontricks.results.tables import render_table
 
 ARABIC = {"I": "1", "II": "2", "III": "3", "IV": "4", "V": "5", "VI": "6", "VII": "7"}
@@ -21,12 +21,12 @@ def file_stem(ablation: Ablation) -> str:
 
 
 def all_tables(results_dir: Union[str, Path]) -> Dict[str, str]:
-    """Return file name -> text of every table: the published ones, and the cross-check's.
+    """Return file name -> text of every table: the published ones, the cross-check's, networks' costs.
 
     Raises
     ------
     IntegrityError
-        If a line of the registry is no record, or the kept cross-check is none.
+        If a line of the registry is no record, or what is kept beside it is damaged.
     """
     records = registry.load(results_dir)
     files: Dict[str, str] = {}
@@ -35,8 +35,10 @@ def all_tables(results_dir: Union[str, Path]) -> Dict[str, str]:
         markdown, comma_separated = render_table(ablation, records, values)
         files[f"{file_stem(ablation)}.md"] = markdown
         files[f"{file_stem(ablation)}.csv"] = comma_separated
-    compared = crosschecked.load(results_dir)
-    return {**files, **crosschecked.render(compared)} if compared else files
+    for kept in (crosschecked, complexity):
+        found = kept.load(results_dir)
+        files.update(kept.render(found) if found else {})
+    return files
 
 
 def stale_tables(results_dir: Union[str, Path]) -> List[str]:

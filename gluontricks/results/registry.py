@@ -133,9 +133,31 @@ def read_record(run_dir: Path) -> Record:
     Raises
     ------
     DataError
-        If it is missing or not valid.
+        If there is no valid record.
     UsageError
-        If the run is not over or is a smoke run.
+        If the run is not over, or a smoke run.
+    """
+    record = run_record(run_dir)
+    if record["status"] not in FINAL:
+        raise UsageError(
+            f"run '{record['run_id']}' is {record['status']}, not over",
+            "give the same training command again: it goes on to its end",
+        )
+    if record["label"] == "SMOKE":
+        raise UsageError(
+            f"run '{record['run_id']}' is a smoke run or one on toy data",
+            "the registry holds results only; its record stays in its own folder",
+        )
+    return record
+
+
+def run_record(run_dir: Path) -> Record:
+    """Return the record of a run directory, whatever became of the run.
+
+    Raises
+    ------
+    DataError
+        If there is no valid record.
     """
     path = run_dir / RECORD
     try:
@@ -149,17 +171,7 @@ def read_record(run_dir: Path) -> Record:
     problems = validate(record)
     if problems:
         raise DataError(f"'{path.name}' is not valid: {'; '.join(problems[:3])}", "run it again")
-    if record["status"] not in FINAL:
-        raise UsageError(
-            f"run '{record['run_id']}' is {record['status']}, not over",
-            "give the same training command again: it goes on to its end",
-        )
     record["label"] = label_of(record)
-    if record["label"] == "SMOKE":
-        raise UsageError(
-            f"run '{record['run_id']}' is a smoke run or one on toy data",
-            "the registry holds results only; its record stays in its own folder",
-        )
     return record
 
 
