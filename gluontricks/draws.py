@@ -88,6 +88,9 @@ class Draws:
                 plans=self.plans(epoch, position),
             )
 
+    def close(self) -> None:
+        """Release nothing: draws hold nothing."""
+
     def plans(self, epoch: int, position: int) -> Tuple[Plan, ...]:
         """Return the mixing plans of one batch."""
         mixing = self.mixing

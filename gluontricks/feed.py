@@ -40,6 +40,10 @@ class Feed:
         drawn = self.draws.batches(epoch, start)
         return self.loader.batches(drawn, needed=self.needed)
 
+    def close(self) -> None:
+        """End the processes that decode."""
+        self.loader.close()
+
     def needed(self, batch: Batch) -> np.ndarray:
         """Return the places in a batch of the images that this process works on."""
         count = len(batch.labels)

@@ -101,7 +101,7 @@ def images_of(batch: Batch, train: Images, feed: Any) -> np.ndarray:
     if isinstance(train, ImageSet):
         return train.images[batch.indices]
     loaded = next(feed.batches(batch.epoch, batch.position))
-    feed.loader.close()
+    feed.close()
     return loaded.images
 
 

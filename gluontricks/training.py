@@ -113,7 +113,10 @@ def follow(recipe: Recipe, options: RunOptions, team: Any) -> Result:
         if team.called():
             plan = planning.make_plan(recipe, options, lambda _: None)
             prepared = prepare(plan, options)
-            team.follow(prepared.learner, prepared.draws)
+            try:
+                team.follow(prepared.learner, prepared.draws)
+            finally:
+                prepared.draws.close()
     return Result("followed", planning.RUNS, 0, {})
 
 
@@ -199,6 +202,7 @@ def go(start: Start, prepared: Prepared, folder: RunDirectory, notices: Sequence
             reporters.message(notice)
         return fit_and_record(start, make_training(start, prepared, folder, reporters))
     finally:
+        prepared.draws.close()
         reporters.close()
 
 
@@ -293,6 +297,7 @@ def dry_run(plan: Plan, options: RunOptions, notices: List[str]) -> Result:
     updates = draws.steps_per_epoch * (recipe.num_epochs or 0)
     epochs = (draws.batches(epoch) for epoch in range(recipe.num_epochs or 0))
     per_step = seconds_per_update(learner, islice(chain.from_iterable(epochs), DRY_STEPS))
+    draws.close()
     memory = psutil.Process().memory_info().rss / 2**30
     say(
         f"{plan.folder}: {updates} updates of {recipe.batch_size} images, "
