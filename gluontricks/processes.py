@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Optional
 
@@ -75,11 +74,15 @@ def is_first_to_tell(text: str, *, follows: bool) -> bool:
     until = time.monotonic() + (PATIENCE if follows else 0.0)
     while time.monotonic() < until and not path.exists():
         time.sleep(0.05)
-    with suppress(FileExistsError):
+    try:
         with open(path, "x", encoding="utf-8") as stream:
             stream.write(text)
         return True
-    return not follows and path.read_text(encoding="utf-8") != text
+    except FileExistsError:
+        return not follows and path.read_text(encoding="utf-8") != text
+    except OSError:
+        # Told twice is better than not at all.
+        return True
 
 
 def worker_count() -> int:

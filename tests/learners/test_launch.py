@@ -174,6 +174,8 @@ def test_processes_that_were_started_together_tell_an_end_once(tmp_path, monkeyp
     told = [is_first_to_tell(cause, follows=False) for _ in range(3)]
     assert told == [True, False, False]
     assert not is_first_to_tell(gone, follows=True)
+    monkeypatch.setenv(TOLD, str(tmp_path / "nowhere" / "three"))
+    assert is_first_to_tell(gone, follows=True)
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,7 @@ def dropping_learner(seed=0):
     net = WithDropout()
     graphs = replace(
         tracing.trace_run(spec),
-        network=tracing.trace_network(net, MODEL, CLASSES),
+        network=tracing.trace_network(net, MODEL, CLASSES, 32),
         training=tracing.trace(
             tracing.TrainingGraph(net, tracing.make_loss(None)), net, ("data", "targets")
         ),
