@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ctypes
+import ipaddress
 import os
 import sys
 from typing import Any
@@ -40,9 +41,21 @@ def serve() -> None:
     from gluontricks.mxnet_shim import mx
 
     os.environ[ROLE] = role
+    if role == "scheduler" and not is_address(os.environ["DMLC_PS_ROOT_URI"]):
+        # It cannot listen at a name, but at all addresses, which this is MXNet's switch for.
+        os.environ["DMLC_USE_KUBERNETES"] = "1"
     base, store = mx.base, mx.kv.create(DIST_SYNC)
     kind = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
     base.check_call(base._LIB.MXKVStoreRunServer(store.handle, kind(refuse), None))
+
+
+def is_address(host: str) -> bool:
+    """Return whether a host is given by its address, not by its name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def refuse(head: int, body: bytes, _: Any) -> None:

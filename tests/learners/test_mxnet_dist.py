@@ -119,6 +119,7 @@ def test_so_do_others_every_time(tmp_path, count, options, exact, changes):
     assert_workers_equal_shards(tmp_path, count, options, exact, **changes)
 
 
+@pytest.mark.slow
 def test_sums_of_which_none_is_waited_for_are_never_those_of_another_round(tmp_path, monkeypatch):
     """Also of arrays that MXNet divides among its servers."""
     monkeypatch.setenv("MXNET_KVSTORE_BIGARRAY_BOUND", "10000")
