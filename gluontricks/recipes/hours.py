@@ -89,8 +89,10 @@ def epoch_time(
     if known:
         best = min(known, key=lambda time: time.batch_size != batch_size)
         return best.seconds * (size / best.size) ** 2, best.source
+    if model not in MACS or model == SCALED_FROM:
+        return None
     reference = epoch_time(SCALED_FROM, dtype, batch_size, input_size(SCALED_FROM))
-    if reference is None or model not in MACS:
+    if reference is None:
         return None
     ratio = MACS[model] / MACS[SCALED_FROM] * (size / input_size(model)) ** 2
     return reference[0] * ratio, f"{reference[1]}, times {ratio:.2f} by multiply-adds"
