@@ -66,9 +66,10 @@ def get_recipe(name: str) -> Recipe:
     UsageError
         If there is none; the nearest name is offered.
     """
-    if name in gluoncv_runs.missing():
+    absent = gluoncv_runs.missing().get(name)
+    if absent:
         raise UsageError(
-            f"recipe '{name}' needs the network '{gluoncv_runs.missing()[name]}', which is not here",
+            f"recipe '{name}' needs the network '{absent}', which is not here",
             "'gluontricks recipes' lists those that can be run",
         )
     if name not in RECIPES:

@@ -81,9 +81,7 @@ def expected_hours(recipe: Recipe) -> Optional[Hours]:
     return Hours((recipe.num_epochs or 0) * seconds / 3600, source)
 
 
-def epoch_time(
-    model: str, dtype: str, batch_size: int, size: int
-) -> Optional[Tuple[float, str]]:
+def epoch_time(model: str, dtype: str, batch_size: int, size: int) -> Optional[Tuple[float, str]]:
     """Return the seconds of one training epoch and their source, or None."""
     known = [time for time in timings() if (time.model, time.dtype) == (model, dtype)]
     if known:

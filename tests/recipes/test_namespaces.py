@@ -175,7 +175,8 @@ def test_an_old_script_had_the_defaults_of_its_time() -> None:
 @pytest.mark.parametrize("name", sorted(set(FLAGS) - {"model"}))
 def test_a_flag_given_with_gluoncvs_own_default_is_never_an_error(name: str) -> None:
     for base in (PLAIN, {**PLAIN, "lr_mode": "cosine"}, {**PLAIN, "num_epochs": 100}):
-        plain, given = recipe_of(base), recipe_of({**base, name: base.get(name, FLAGS[name].default)})
+        given = recipe_of({**base, name: base.get(name, FLAGS[name].default)})
+        plain = recipe_of(base)
         assert resolve(given.recipe) == resolve(plain.recipe)
         assert given.notes == plain.notes
 
@@ -184,7 +185,8 @@ def test_the_options_of_a_run_are_fields_of_run_options() -> None:
     known = {f.name for f in fields(RunOptions)}
     given = recipe_of({**PLAIN, "data_dir": "~/images", "use_rec": True, "num_workers": 9,
                        "num_gpus": 2, "save_dir": "x", "resume_params": "a.params",
-                       "log_interval": 5, "logging_file": "y.log", "save_frequency": 3})  # fmt: skip
+                       "log_interval": 5, "logging_file": "y.log",
+                       "save_frequency": 3})  # fmt: skip
     assert set(given.options) <= known
     assert given.options["data_dir"] == Path.home() / "images"
     assert (given.options["out"], given.options["num_workers"]) == (Path("x"), 9)
