@@ -21,6 +21,8 @@ from gluontricks.cli.flags import IGNORED
 from gluontricks.cli.parser import Parser
 from gluontricks.learners import SLOTS
 from gluontricks.mixing import MIXERS
+from gluontricks.recipes.gluoncv_flags import FLAGS
+from gluontricks.recipes.namespaces import recipe_of
 from gluontricks.recipes.resolve import AUGMENTATION
 from gluontricks.recipes.spec import Recipe
 from gluontricks.schedules import DECAYS, FORMS
@@ -52,6 +54,13 @@ GLUONCV = re.findall(
 )
 
 
+# Values of GluonCV's flags that the ImageNet script refuses.
+OTHER_VALUES = {
+    "--data-backend": "dali-gpu", "--use-pretrained": True, "--use-gn": True, "--batch-norm": True,
+    "--resume-states": "a.states", "--num-training-samples": 5,
+}  # fmt: skip
+
+
 def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
@@ -73,12 +82,19 @@ def blocks(path: Path, language: str) -> List[str]:
 
 def known_flags() -> Dict[str, Set[str]]:
     """Command -> its flags, as its own parser has them."""
-    found = {}
+    found = {"train_imagenet": flags_of_imagenet()}
     for command in COMMANDS:
         parser = Parser(prog=command)
         import_module(f"gluontricks.cli.{command}").add_arguments(parser)
         found[command] = flags_of(parser)
     return found
+
+
+def flags_of_imagenet() -> Set[str]:
+    """The flags of ``scripts/train_imagenet.py``."""
+    parser = Parser(prog="train_imagenet")
+    import_module("gluontricks.cli.imagenet").add_arguments(parser)
+    return flags_of(parser)
 
 
 def flags_of(parser: argparse.ArgumentParser) -> Set[str]:
@@ -90,10 +106,13 @@ def flags() -> Dict[str, Set[str]]:
     return known_flags()
 
 
-def options_table() -> List[Tuple[str, str]]:
-    """(GluonCV's flag, what it is here) of every row of the page on GluonCV's options."""
-    rows = re.findall(r"^\| `(-[^`]+)` \| [IC ]+ \| ([a-z ]+?) \|", prose(OPTIONS), re.MULTILINE)
-    return [(flag, status) for flag, status in rows]
+def options_table() -> List[Tuple[str, str, str]]:
+    """Every row of the page on GluonCV's options.
+
+    (GluonCV's flag, what it is in ``train_imagenet.py``, what it is in ``gluontricks train``).
+    """
+    form = r"^\| `(-[^`]+)` \| [IC ]+ \| ([a-z -]+?) \| ([a-z ]+?) \|"
+    return re.findall(form, prose(OPTIONS), re.MULTILINE)
 
 
 def run_blocks(code: List[str], folder: Path) -> None:
@@ -176,9 +195,9 @@ def test_commands_in_shell_blocks_are_valid(page: Path, flags: Dict[str, Set[str
     text = "\n".join(blocks(page, "sh"))
     # A command may hold another after --, as those of jobs do.
     for line in re.split(r"\n| -- ", text):
-        found = re.match(r"(gluontricks (\w+)|python scripts/train_cifar\.py)", line.strip())
+        found = re.match(r"gluontricks (\w+)|python scripts/(train_\w+)\.py", line.strip())
         if found:
-            command = found[2] or "train"
+            command = found[1] or {"train_cifar": "train"}.get(found[2], found[2])
             assert command in flags
             assert set(FLAG.findall(line)) <= flags[command], line
 
@@ -220,23 +239,36 @@ def test_lines_fit_a_screen(page: Path) -> None:
 
 
 def test_gluoncv_s_flags_are_all_listed_once() -> None:
-    assert sorted(flag for flag, _ in options_table()) == sorted(GLUONCV)
+    assert sorted(flag for flag, _, _ in options_table()) == sorted(GLUONCV)
 
 
-@pytest.mark.parametrize(("flag", "status"), options_table())
+@pytest.mark.parametrize(("flag", "_", "status"), options_table())
 def test_what_is_said_of_a_gluoncv_flag_holds(
-    flag: str, status: str, flags: Dict[str, Set[str]]
+    flag: str, _: str, status: str, flags: Dict[str, Set[str]]
 ) -> None:
     ours = flags["train"]
-    if status == "same":
+    assert status in ("same", "accepted", "differs", "no meaning")
+    if status in ("same", "accepted"):
         assert flag in ours
-        assert flag not in IGNORED
-    elif status == "accepted":
-        assert flag in ours
-        assert flag in IGNORED
-    else:
-        assert status in ("differs", "no meaning", "later")
-        assert status == "differs" or flag not in ours
+        assert (flag in IGNORED) == (status == "accepted")
+    assert status != "no meaning" or flag not in ours
+
+
+@pytest.mark.parametrize(("flag", "status", "_"), options_table())
+def test_what_is_said_of_a_flag_of_the_imagenet_script_holds(
+    flag: str, status: str, _: str, flags: Dict[str, Set[str]]
+) -> None:
+    dests = {option: dest for dest, known in FLAGS.items() for option in known.options}
+    assert (flag in dests) == (status != "-")
+    if status == "-":
+        return
+    assert status in ("same", "accepted", "differs", "refused")
+    assert flag in flags["train_imagenet"]
+    other = OTHER_VALUES.get(flag)
+    assert (other is not None) == (status == "refused")
+    if other is not None:
+        with pytest.raises(errors.UsageError):
+            recipe_of({"model": "resnet50_v1", dests[flag]: other})
 
 
 def published_values() -> Set[str]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
-from gluontricks.errors import unknown
-from gluontricks.recipes import bag_of_tricks, demo, stitch_mixup
+from gluontricks.data.registry import dataset_info
+from gluontricks.errors import UsageError, unknown
+from gluontricks.models.names import canonical_name
+from gluontricks.recipes import bag_of_tricks, demo, gluoncv_runs, stitch_mixup
 from gluontricks.recipes.spec import Ablation, Recipe, Row
 
 
@@ -39,15 +41,19 @@ def collect(ablations: Iterable[Ablation], recipes: Iterable[Recipe]) -> Dict[st
     return found
 
 
+PAPERS = (stitch_mixup, bag_of_tricks)
 ABLATIONS: Mapping[str, Ablation] = {
-    f"{table.paper}/{table.table}": table for table in stitch_mixup.ABLATIONS
+    f"{table.paper}/{table.table}": table for paper in PAPERS for table in paper.ABLATIONS
 }
-RECIPES: Mapping[str, Recipe] = collect((*ABLATIONS.values(), demo.DEMO), demo.RECIPES)
+RECIPES: Mapping[str, Recipe] = collect(
+    (*ABLATIONS.values(), demo.DEMO),
+    (*bag_of_tricks.RECIPES, *demo.RECIPES, *gluoncv_runs.runnable()),
+)
 
 # (paper, table, row) -> why no run stands for it; the reason opens with its status.
 OUT_OF_SCOPE: Mapping[Tuple[str, str, str], str] = {
     (paper.PAPER, table, row): why
-    for paper in (stitch_mixup, bag_of_tricks)
+    for paper in PAPERS
     for (table, row), why in paper.OUT_OF_SCOPE.items()
 }
 
@@ -60,6 +66,12 @@ def get_recipe(name: str) -> Recipe:
     UsageError
         If there is none; the nearest name is offered.
     """
+    absent = gluoncv_runs.missing().get(name)
+    if absent:
+        raise UsageError(
+            f"recipe '{name}' needs the network '{absent}', which is not here",
+            "'gluontricks recipes' lists those that can be run",
+        )
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES)
     return RECIPES[name]
@@ -78,23 +90,37 @@ def get_ablation(name: str) -> Ablation:
     return ABLATIONS[name]
 
 
+def teacher_names() -> Dict[str, str]:
+    """Return the name of a row's recipe -> that of the recipe that trains its teacher."""
+    found: Dict[str, str] = {}
+    for ablation in ABLATIONS.values():
+        for row, labels, recipe in variants(ablation):
+            if recipe is not None and row.teacher is not None:
+                suffix = "" if labels == ablation.variants[0][0] else f"-{labels}"
+                found[recipe.name] = row.teacher + suffix
+    return found
+
+
 def teacher_recipe(recipe: Recipe) -> Optional[Recipe]:
     """Return the declared recipe that trains the teacher of ``recipe``, or None.
 
     It has the teacher's network, no teacher of its own, and the student's data set and outputs.
+    A row of a table names it; for other recipes one with the student's mixer goes before others.
     """
-    from gluontricks.data.registry import dataset_info
-    from gluontricks.models.names import canonical_name
-
     if recipe.teacher is None:
         return None
-    model, own = canonical_name(recipe.teacher), dataset_info(recipe.dataset).classes
-    for candidate in RECIPES.values():
-        if (
-            candidate.model == model
-            and candidate.teacher is None
-            and candidate.dataset == recipe.dataset
-            and (candidate.classes or own) == (recipe.classes or own)
-        ):
-            return candidate
-    return None
+    named = RECIPES.get(teacher_names().get(recipe.name, ""))
+    others = sorted(RECIPES.values(), key=lambda r: r.mixup_type != recipe.mixup_type)
+    candidates = others if named is None else [named, *others]
+    return next((found for found in candidates if _teaches(found, recipe)), None)
+
+
+def _teaches(teacher: Recipe, student: Recipe) -> bool:
+    """Return whether a recipe trains the network that another has for its teacher."""
+    own = dataset_info(student.dataset).classes
+    return (
+        teacher.model == canonical_name(str(student.teacher))
+        and teacher.teacher is None
+        and teacher.dataset == student.dataset
+        and (teacher.classes or own) == (student.classes or own)
+    )

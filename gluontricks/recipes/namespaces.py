@@ -292,7 +292,7 @@ def _images(given: Given) -> Dict[str, Any]:
     by_constants = given.printed and not given["use_rec"]
     return {
         "augment": "gluoncv",
-        "input_size": given["input_size"] if "input_size" in given else None,
+        "input_size": given.values.get("input_size"),
         "crop_ratio": given["crop_ratio"],
         "normalization": "imagenet" if by_constants else channels,
     }

@@ -180,10 +180,27 @@ def difference(old: Recipe, new: Recipe) -> List[str]:
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a published table: its label, and the recipe that stands for it, if any."""
+    """One row of a published table: its label, and the recipe that stands for it, if any.
+
+    ``teacher`` names the recipe that trains the row's teacher, in the first label set.
+    """
 
     label: str
     recipe: Optional[Recipe] = None
+    teacher: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class LogOfRow:
+    """The authors' log that belongs to a row of a published table.
+
+    ``run`` is its name in :mod:`gluontricks.recipes.gluoncv_runs`, ``differs`` what is known to
+    differ from the row. Where that decides the result the two are not ``comparable``.
+    """
+
+    run: str
+    differs: str
+    comparable: bool = True
 
 
 @dataclass(frozen=True)
@@ -191,7 +208,8 @@ class Ablation:
     """A published table as data: each row is a recipe.
 
     ``variants`` are the label sets a row is run with: pairs of a name and the fields it changes.
-    ``compared`` is the variant that published values are compared with.
+    ``compared`` is the variant that published values are compared with. ``logs`` has the authors'
+    logs by row.
     """
 
     paper: str
@@ -201,6 +219,7 @@ class Ablation:
     variants: Tuple[Tuple[str, Mapping[str, Any]], ...] = (("", {}),)
     compared: str = ""
     notes: Tuple[str, ...] = ()
+    logs: Mapping[str, LogOfRow] = field(default_factory=lambda: {})
 
 
 def stack(base: Recipe, *steps: Tuple[str, Mapping[str, Any]]) -> Tuple[Row, ...]:
@@ -215,6 +234,14 @@ def stack(base: Recipe, *steps: Tuple[str, Mapping[str, Any]]) -> Tuple[Row, ...
 def compare(base: Recipe, *steps: Tuple[str, Mapping[str, Any]]) -> Tuple[Row, ...]:
     """Return rows in which every step changes ``base`` alone."""
     return tuple(Row(label, replace(base, **changes)) for label, changes in steps)
+
+
+def taught(rows: Iterable[Row], teacher: str) -> Tuple[Row, ...]:
+    """Return ``rows``, those with a teacher naming the recipe that trains it."""
+    return tuple(
+        replace(row, teacher=teacher) if row.recipe is not None and row.recipe.teacher else row
+        for row in rows
+    )
 
 
 def labelled(rows: Iterable[Row]) -> Dict[str, Recipe]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Dict, Mapping, Tuple
 
-from gluontricks.recipes.spec import Ablation, Recipe, Row, compare, stack
+from gluontricks.recipes.spec import Ablation, Recipe, Row, compare, stack, taught
 
 PAPER = "stitch-mixup"
 STUDENT = "resnet56_v1"
@@ -72,7 +72,7 @@ def table(number: str, caption: str, rows: Tuple[Row, ...], *notes: str) -> Abla
         paper=PAPER,
         table=number,
         caption=caption,
-        rows=rows,
+        rows=taught(rows, "stitch-teacher"),
         variants=VARIANTS,
         compared=COMPARED,
         notes=(LABEL_NOTE, SINGLE_NOTE, *notes),

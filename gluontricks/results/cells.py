@@ -33,10 +33,17 @@ def median_seconds(record: Record) -> Optional[float]:
     return times[middle] if len(times) % 2 else (times[middle - 1] + times[middle]) / 2
 
 
+def median_minutes(record: Record) -> Optional[float]:
+    """Return the median minutes per epoch of a run, without its first epoch."""
+    seconds = median_seconds(record)
+    return None if seconds is None else seconds / 60
+
+
 METRICS: Mapping[str, Metric] = {
     "top1": Metric("top-1", 2, lambda record: record["metrics"]["top1"]),
     "top5": Metric("top-5", 2, lambda record: record["metrics"]["top5"]),
     "seconds_per_epoch": Metric("s/epoch", 1, median_seconds),
+    "minutes_per_epoch": Metric("min/epoch", 1, median_minutes),
 }
 
 

@@ -11,23 +11,29 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 from gluontricks.recipes import Ablation, Published
 from gluontricks.results.cells import METRICS, Cell, Statistic, counted, join
 from gluontricks.results.declared import Declared, expand
+from gluontricks.results.evidence import Evidence, evidence_of
 
 FULL = "MEASURED-FULL"
 NOT_RUN = "not run"
+LOG_MEANING = (
+    " Log: the last epoch of the authors' log (label AUTHOR-LOG), in parentheses where settings "
+    "that decide the result differ; it agrees within 0.2 points or two printed deviations."
+)
 CSV_COLUMNS = (
     "id", "paper", "table", "row", "labels", "compared", "recipe", "fingerprint", "metric",
     "published", "published_std", "published_runs", "ours_mean", "ours_std", "runs", "label",
-    "engine", "device", "dtype", "seeds", "run_ids",
+    "engine", "device", "dtype", "seeds", "run_ids", "log", "log_value", "log_verdict",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a table: a row in one label set, its printed values, and a cell if it ran."""
+    """One line of a table: a row in one label set, its printed values, a cell if it ran, a log."""
 
     entry: Declared
     printed: Mapping[str, Published]
     cell: Optional[Cell]
+    evidence: Optional[Evidence] = None
 
     @property
     def compared(self) -> bool:
@@ -99,18 +105,24 @@ def build_table(
         printed.setdefault(value.row, {})[value.metric] = value
     entries = expand(ablation)
     joined = join(entries, records, label)
+    logs = evidence_of(ablation, records)
     lines: List[Line] = []
     for entry in entries:
         cells: Tuple[Optional[Cell], ...] = joined.cells.get(entry.name, ()) or (None,)
-        lines += [Line(entry, printed.get(entry.row.label, {}), cell) for cell in cells]
+        row = entry.row.label
+        lines += [Line(entry, printed.get(row, {}), cell, logs.get(row)) for cell in cells]
     declared = {row.label for row in ablation.rows}
-    stated = {value.metric for value in own if value.row in declared} or {"top1", "top5"}
+    stated = {value.metric for value in own if value.row in declared} & set(METRICS)
     return Table(
         title=f"{ablation.paper}, {title(ablation.table)}: {ablation.caption}",
         caption=provenance([line.cell for line in lines if line.cell is not None]),
-        metrics=tuple(metric for metric in METRICS if metric in stated),
+        metrics=tuple(metric for metric in METRICS if metric in (stated or {"top1", "top5"})),
         lines=tuple(lines),
-        notes=(*ablation.notes, *joined.remarks),
+        notes=(
+            *ablation.notes,
+            *(f"{row}: {found.sentence}." for row, found in logs.items()),
+            *joined.remarks,
+        ),
     )
 
 
@@ -156,6 +168,8 @@ def to_markdown(table: Table) -> str:
     """
     footnotes: Dict[str, int] = {}
     sides = ["published", "ours"] if any(line.printed for line in table.lines) else ["ours"]
+    if any(line.evidence for line in table.lines):
+        sides.insert(1, "log")
     titles = [f"{METRICS[metric].title}, {side}" for metric in table.metrics for side in sides]
     heading = ["row", "labels", *titles, "label", "engine, device, precision"]
     align = [":--", ":--", *["--:"] * len(titles), ":--", ":--"]
@@ -165,6 +179,7 @@ def to_markdown(table: Table) -> str:
     text += ["| " + " | ".join(row) + " |" for row in body]
     means = "Ours: mean ± standard deviation over seeds, of the last epoch."
     means += " Published: as printed (label PAPER)." if "published" in sides else ""
+    means += LOG_MEANING if "log" in sides else ""
     text += ["", f"{escape(table.caption)} {means}", ""]
     text += [f"{number}. {escape(note)}" for note, number in footnotes.items()]
     text += [""] if footnotes else []
@@ -179,6 +194,7 @@ def _markdown_line(
     out = [escape(line.entry.row.label), escape(line.entry.labels)]
     for metric in metrics:
         out += [_printed(line, metric, footnotes)] if "published" in sides else []
+        out += [_logged(line, metric)] if "log" in sides else []
         out.append(_measured(line, metric))
     cell = line.cell
     by = f"{cell.engine}, {cell.device}, {cell.dtype}" if cell else ""
@@ -197,6 +213,17 @@ def _printed(line: Line, metric: str, footnotes: Dict[str, int]) -> str:
         text += f" <sup>{number}</sup>"
     beside = line.entry.recipe is not None and not line.compared and value.number is not None
     return f"({text})" if beside else text
+
+
+def _logged(line: Line, metric: str) -> str:
+    """Return the cell of the authors' log: in parentheses where it is no log of that row."""
+    value = None if line.evidence is None else line.evidence.value(metric)
+    if line.evidence is None or value is None:
+        return ""
+    text = f"{value:.{METRICS[metric].decimals}f}"
+    if not line.evidence.about.comparable:
+        return f"({text})"
+    return f"{text} {line.evidence.verdict(metric, line.printed.get(metric))}".strip()
 
 
 def _measured(line: Line, metric: str) -> str:
@@ -243,7 +270,18 @@ def _csv_line(line: Line, metric: str) -> List[str]:
     out += [line.label if found or cell is None else "NOT RUN"]
     out += [cell.engine, cell.device, cell.dtype] if cell else ["", "", ""]
     seeds = " ".join(str((record["seed"] or {}).get("root")) for record in runs)
-    return [*out, seeds, " ".join(str(record["run_id"]) for record in runs)]
+    return [*out, seeds, " ".join(str(record["run_id"]) for record in runs), *_csv_log(line, metric)]
+
+
+def _csv_log(line: Line, metric: str) -> List[str]:
+    """Return the log of a row, its value and the verdict."""
+    log = line.evidence
+    value = None if log is None else log.value(metric)
+    if log is None or value is None:
+        return ["", "", ""]
+    digits = METRICS[metric].decimals + 2
+    verdict = log.verdict(metric, line.printed.get(metric))
+    return [log.about.run, f"{value:.{digits}f}", verdict]
 
 
 def _text(value: Any) -> str:
