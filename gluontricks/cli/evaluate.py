@@ -114,7 +114,7 @@ def recipe_for(args: argparse.Namespace, known: Dict[str, Any], **found: Any) ->
     """Return a recipe that says which images, and how the network sees them."""
     views = ("input_size", "crop_ratio")
     same = known.get("dataset") == found["dataset"]
-    changes = {name: known.get(name) for name in views if same}
+    changes: Dict[str, Any] = {name: known.get(name) for name in views if same}
     typed = (*views, "normalization")
     changes.update({k: getattr(args, k) for k in typed if getattr(args, k) is not None})
     return Recipe(**found, **changes, batch_size=args.batch_size)

@@ -11,26 +11,41 @@ if TYPE_CHECKING:
 
 
 class Images(Protocol):
-    """A data set, in memory or on disk, as far as evaluation and records know it.
+    """A data set, in memory or on disk, as far as evaluation and records know it."""
 
-    Attributes
-    ----------
-    name, split, labels, class_names, sha256, files
-        As of :class:`ImageSet`.
-    size : (int, int)
-        Height and width of what the network sees.
-    """
+    @property
+    def name(self) -> str:
+        """Return the data set's name."""
+        ...
 
-    name: str
-    split: str
-    labels: np.ndarray
-    class_names: Tuple[str, ...]
-    sha256: str
-    files: Tuple[Tuple[str, str], ...]
+    @property
+    def split(self) -> str:
+        """Return which part of it this is."""
+        ...
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Return the labels, int64 (N,)."""
+        ...
+
+    @property
+    def class_names(self) -> Tuple[str, ...]:
+        """Return what the labels stand for."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Return the hash that stands for the images."""
+        ...
+
+    @property
+    def files(self) -> Tuple[Tuple[str, str], ...]:
+        """Return the files that were read, with their hashes."""
+        ...
 
     @property
     def size(self) -> Tuple[int, int]:
-        """Return height and width."""
+        """Return the height and the width that the network sees."""
         ...
 
     def __len__(self) -> int:

@@ -212,8 +212,10 @@ class Worker:
 
     def send(self, message: Any) -> None:
         """Hand a message over."""
-        first = message.indices[:1] if isinstance(message, Job) else ()
-        self.asked.append(self.listing.where(int(first[0])) if len(first) else "its first image")
+        where = "its first image"
+        if isinstance(message, Job) and len(message.indices):
+            where = self.listing.where(int(message.indices[0]))
+        self.asked.append(where)
         assert self.process.stdin is not None
         try:
             send(self.process.stdin, message)  # type: ignore[arg-type]

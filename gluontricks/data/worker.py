@@ -61,6 +61,8 @@ def do(job: Job, setup: Setup, memory: np.ndarray) -> Optional[Failure]:
     """Make the images of one job; return what went wrong."""
     from gluontricks.errors import GluontricksError, one_line
 
+    if not len(job.rows):
+        return None
     try:
         images = setup.view.images(setup.listing, job.indices.tolist(), job.draws)
     except GluontricksError as error:

@@ -153,7 +153,7 @@ def _cifar(short: str) -> Optional[Network]:
     """Return the CIFAR network that a name without prefix states, None for other names."""
     match = _RESNET.fullmatch(short)
     depth = int(match[1]) if match else 0
-    sizes = {"size": 32, "smallest": 32, "largest": 32}
+    sizes: Dict[str, Any] = {"size": 32, "smallest": 32, "largest": 32}
     if depth >= 8 and depth % 6 == 2:
         return Network("cifar_v1", {"blocks": (depth - 2) // 6}, **sizes)
     match = _RESNEXT.fullmatch(short)
