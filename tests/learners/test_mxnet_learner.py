@@ -18,7 +18,7 @@ from small_run import (
 from gluontricks.errors import UsageError
 from gluontricks.learners import engine_module
 from gluontricks.learners.mxnet import graphs
-from gluontricks.learners.mxnet.learner import make_learner
+from gluontricks.learners.mxnet.team import make_learner
 from gluontricks.losses import DistillationLoss, SoftCrossEntropy
 from gluontricks.models import get_model
 from gluontricks.models.weights import initialize, parameter_paths
