@@ -80,6 +80,11 @@ def make_plan(recipe: Recipe, options: RunOptions, report: Callable[[str], None]
     check_size(recipe.model, image_size(recipe))
     make_augmentation(recipe).check_size(image_size(recipe), image_size(recipe))
     pair = plan_data(recipe, options)
+    if pair is None and options.num_workers is not None:
+        report(
+            f"notice: --num-workers {options.num_workers} changes nothing: images in memory need "
+            "no processes"
+        )
     names = class_names(recipe, pair)
     teacher = plan_teacher(recipe, names, options, report, pair)
     fingerprint = recipe.fingerprint(teacher.sha256 if teacher else None)
