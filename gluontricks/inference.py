@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence
 
@@ -11,6 +10,8 @@ import numpy as np
 
 from gluontricks.data import Images
 from gluontricks.data.augment import normalise, parse_normalization
+from gluontricks.data.crops import centre_crop, resized
+from gluontricks.data.decode import open_image
 from gluontricks.errors import DataError, IntegrityError, UsageError
 from gluontricks.files import sha256_file
 from gluontricks.learners import NetworkSpec, engine_module, installed_engine
@@ -25,7 +26,6 @@ SYMBOL_FILE = "model-symbol.json"
 PARAMS_FILE = "model-0000.params"
 CONFIG_SCHEMA = "gluontricks.export/1"
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm")
-MOST_PIXELS = 1 << 26
 
 
 def evaluate(
@@ -159,55 +159,37 @@ def image_files(paths: Iterable[Path]) -> List[Path]:
     return found
 
 
-def read_image(path: Path, size: int) -> np.ndarray:
-    """Return an image file as uint8 RGB (size, size, 3), resized bilinearly where needed.
+def read_image(path: Path, size: int, crop_ratio: Optional[float] = None) -> np.ndarray:
+    """Return an image file as uint8 RGB (size, size, 3), as the network saw images in evaluation.
 
-    Turned as its EXIF orientation says, and composed on black where it is transparent.
+    Parameters
+    ----------
+    path : Path
+    size : int
+    crop_ratio : float, optional
+        Part of the shorter side that is seen; the whole image is squeezed into the square if not
+        given.
 
     Raises
     ------
     DataError
         If it is no whole image, or has more than 67 million pixels.
     """
-    from PIL import Image, ImageOps
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as image:
-                if image.width * image.height > MOST_PIXELS:
-                    raise ValueError(f"{image.width} x {image.height} pixels are too many")
-                upright = ImageOps.exif_transpose(image)
-                if upright.mode in ("I;16", "I", "F"):
-                    upright = Image.fromarray(to_bytes(np.asarray(upright)))
-                plain = upright.convert("RGB")
-        if plain.size != (size, size):
-            plain = plain.resize((size, size), Image.Resampling.BILINEAR)
-        return np.asarray(plain, dtype=np.uint8)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(
-            f"'{path}' is no image that can be read ({reason})", "leave it out, or copy it again"
-        ) from error
-
-
-def to_bytes(pixels: np.ndarray) -> np.ndarray:
-    """Return 16-bit grey levels as 8-bit ones, and others cut off at 0 and 255."""
-    values = pixels.astype(np.float64)
-    if values.max(initial=0) > 255:
-        values = values / 257
-    return np.clip(np.round(values), 0, 255).astype(np.uint8)
+    image = open_image(path, str(path))
+    if crop_ratio is not None:
+        return centre_crop(image, size, crop_ratio=crop_ratio)
+    return resized(image, (0, 0, *image.size), (size, size))
 
 
 def predict_files(
     model: Exported, files: Sequence[Path], *, topk: int = 5, batch_size: int = 64
 ) -> List[Prediction]:
     """Return the ``topk`` classes of each file; one that cannot be read has its reason."""
-    size = model.config["input_size"]
+    view = model.config["input_size"], model.config.get("crop_ratio")
     topk = min(topk, len(model.labels))
     results: List[Prediction] = []
     for start in range(0, len(files), batch_size):
-        read = [readable(path, size) for path in files[start : start + batch_size]]
+        read = [readable(path, *view) for path in files[start : start + batch_size]]
         images = [image for image, _ in read if image is not None]
         scores = iter(model.predict(np.stack(images)) if images else [])
         for path, (image, reason) in zip(files[start:], read):
@@ -224,9 +206,11 @@ def predict_files(
     return results
 
 
-def readable(path: Path, size: int) -> tuple[Optional[np.ndarray], Optional[str]]:
+def readable(
+    path: Path, size: int, crop_ratio: Optional[float]
+) -> tuple[Optional[np.ndarray], Optional[str]]:
     """Return (image, None), or (None, reason)."""
     try:
-        return read_image(path, size), None
+        return read_image(path, size, crop_ratio), None
     except DataError as error:
         return None, error.cause

@@ -63,6 +63,8 @@ def run(args: argparse.Namespace) -> int:
             "fingerprint": about["fingerprint"],
             "parameters_sha256": weights.sha256,
         },
+        image_size=about["recipe"].get("input_size"),
+        crop_ratio=about["recipe"].get("crop_ratio"),
         engine=args.engine,
     )
     if args.json:

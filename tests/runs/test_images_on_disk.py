@@ -223,6 +223,18 @@ def test_a_run_begins_with_parameters_at_an_epoch(folder, done, tmp_path):
     assert "begins_with" in again.err
 
 
+def test_an_export_sees_files_as_the_evaluation_did(folder, done, tmp_path):
+    exported = command("export", done, "--out", tmp_path / "model", "--json")
+    assert exported.code == 0, exported.err
+    assert (exported.document["input_size"], exported.document["crop_ratio"]) == (32, 0.875)
+    found = command("predict", tmp_path / "model", folder / "val", "--topk", "1", "--json").document
+    told = [prediction["classes"][0] for prediction in found["predictions"]]
+    record = json.loads((done / "record.json").read_text())
+    stored = np.load(done / "predictions.npz")
+    assert told == [CLASSES[i] for i in stored["predicted"]]
+    assert record["metrics"]["n"] == len(told)
+
+
 def script(*words):
     import io
     from contextlib import redirect_stderr, redirect_stdout
