@@ -156,6 +156,9 @@ def typed_recipe(args: argparse.Namespace, default: Recipe) -> Recipe:
     changes = read_config(args.config) if getattr(args, "config", None) else {}
     names = {f.name for f in fields(Recipe)}
     changes.update({k: v for k, v in vars(args).items() if k in names})
+    if changes.get("dtype", base.dtype) != "float16" and "loss_scale" not in changes:
+        # A recipe's scale belongs to its precision, and no flag could take it away.
+        changes["loss_scale"] = None
     return replace(base, **changes)
 
 

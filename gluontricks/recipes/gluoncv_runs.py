@@ -64,9 +64,10 @@ def run_recipes() -> Dict[str, NamespaceRecipe]:
 
 def _recipe(run: PublishedRun) -> NamespaceRecipe:
     """Return what the settings of one log mean, named, and with what its file's name hides."""
-    found = namespace_recipe(run.namespace)
+    flags = parse_namespace(run.namespace)
+    found = namespace_recipe(flags)
     stem = PurePosixPath(run.log).stem.replace("_mixup", "").replace("-mixup", "")
-    model = str(parse_namespace(run.namespace)["model"])
+    model = str(flags["model"])
     notes = found.notes
     if model != stem:
         notes = (f"the log is named after {stem}, and ran {model}", *notes)
