@@ -39,8 +39,6 @@ def export_inference(
     class_names: Sequence[str],
     normalization: Statistics,
     about: Dict[str, Any],
-    image_size: Optional[int] = None,
-    crop_ratio: Optional[float] = None,
     engine: Optional[str] = None,
 ) -> Dict[str, Any]:
     """Write a network to the folder ``out`` and prove that it reads back as it was.
@@ -55,10 +53,6 @@ def export_inference(
     normalization : (mean, std)
     about : dict
         What else ``config.json`` is to say.
-    image_size : int, optional
-        Height and width that it was trained with; the network's natural size if not given.
-    crop_ratio : float, optional
-        Part of the shorter side that it saw in evaluation; squeezed images if not given.
     engine : str, optional
         What reads it back: MXNet, or PyTorch where MXNet is not installed, if not given.
 
@@ -76,7 +70,7 @@ def export_inference(
     """
     out = Path(out)
     check_target(out)
-    size = image_size or input_size(network.model)
+    size = network.image_size or input_size(network.model)
     module = engine_module(engine or installed_engine())
     images = sample_images(size)
     files = module.exportable(network, normalization, images)
@@ -97,8 +91,8 @@ def export_inference(
                 "input_size": size,
                 "input": "uint8, N x H x W x 3, RGB",
                 "output": "probabilities, N x classes",
-                "crop_ratio": crop_ratio,
-                "resize": RESIZE if crop_ratio is None else RESIZE_AND_CROP,
+                "crop_ratio": network.crop_ratio,
+                "resize": RESIZE if network.crop_ratio is None else RESIZE_AND_CROP,
                 "mean": list(normalization[0]),
                 "std": list(normalization[1]),
                 "check": check,

@@ -50,7 +50,12 @@ def run(args: argparse.Namespace) -> int:
     assert weights.normalization is not None
     names = weights.class_names or ()
     network = NetworkSpec(
-        weights.model, len(names), weights.parameters, graphs=read_graphs(args.run)
+        weights.model,
+        len(names),
+        weights.parameters,
+        graphs=read_graphs(args.run),
+        image_size=about["recipe"].get("input_size"),
+        crop_ratio=about["recipe"].get("crop_ratio"),
     )
     config = export_inference(
         network,
@@ -63,8 +68,6 @@ def run(args: argparse.Namespace) -> int:
             "fingerprint": about["fingerprint"],
             "parameters_sha256": weights.sha256,
         },
-        image_size=about["recipe"].get("input_size"),
-        crop_ratio=about["recipe"].get("crop_ratio"),
         engine=args.engine,
     )
     if args.json:

@@ -130,6 +130,11 @@ class NetworkSpec:
     device : str
     graphs : RunGraphs, optional
         Of the prepared run that the parameters are from.
+    image_size : int, optional
+        Height and width of its images; the network's natural size if not given.
+    crop_ratio : float, optional
+        Part of the shorter side that it sees of an image file; all of it, squeezed into a square,
+        if not given.
     """
 
     model: str
@@ -138,6 +143,8 @@ class NetworkSpec:
     name: Optional[str] = None
     device: str = "cpu"
     graphs: Optional[RunGraphs] = None
+    image_size: Optional[int] = None
+    crop_ratio: Optional[float] = None
 
 
 class Exportable(NamedTuple):

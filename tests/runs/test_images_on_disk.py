@@ -228,7 +228,7 @@ def test_an_export_sees_files_as_the_evaluation_did(folder, done, tmp_path):
     assert exported.code == 0, exported.err
     assert (exported.document["input_size"], exported.document["crop_ratio"]) == (32, 0.875)
     found = command("predict", tmp_path / "model", folder / "val", "--topk", "1", "--json").document
-    told = [prediction["classes"][0] for prediction in found["predictions"]]
+    told = [prediction["topk"][0]["class"] for prediction in found]
     record = json.loads((done / "record.json").read_text())
     stored = np.load(done / "predictions.npz")
     assert told == [CLASSES[i] for i in stored["predicted"]]
