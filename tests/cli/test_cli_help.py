@@ -70,7 +70,7 @@ def test_every_field_of_recipe_and_options_has_its_flag():
     expected = {"--" + f.name.replace("_", "-") for f in fields(Recipe)}
     expected |= {"--" + f.name.replace("_", "-") for f in fields(RunOptions)} - {"--command"}
     assert expected <= flags_of(parser())
-    beside = {"--recipe", "--config", "--no-resume", "--mode", "--num-gpus", "-j",
+    beside = {"--recipe", "--config", "--no-resume", "--mode", "-j",
               "--num-data-workers", "-h", "--help"}  # fmt: skip
     assert flags_of(parser()) - expected == beside
 

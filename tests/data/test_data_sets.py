@@ -9,6 +9,7 @@ import pytest
 
 from gluontricks.data import DATASETS, load_split, split_validation
 from gluontricks.data.digits import enlarge
+from gluontricks.data.disk import open_pair
 from gluontricks.data.registry import dataset_info
 from gluontricks.data.splits import stratified_mask
 from gluontricks.errors import UsageError
@@ -25,8 +26,9 @@ def test_every_entry_of_the_table_is_consistent():
     for name, info in DATASETS.items():
         assert dataset_info(name) is dataset_info(info) is info
         assert info.name == name
-        assert len(set(info.class_names)) == info.classes
-    assert [info.classes for info in DATASETS.values()] == [10, 100, 20, 10]
+        if not info.on_disk or info.class_names:
+            assert len(set(info.class_names)) == info.classes
+    assert [info.classes for info in DATASETS.values()] == [10, 100, 20, 10, 1000, 10, 0]
     with pytest.raises(dataclasses.FrozenInstanceError):
         DATASETS["digits"].classes = 3
 
@@ -96,3 +98,10 @@ def test_every_image_of_a_class_is_as_likely_to_be_held_out():
 def test_a_validation_set_that_leaves_nothing_is_refused(digits, count):
     with pytest.raises(UsageError, match="1 to 1436"):
         split_validation(digits, count, seed=0)
+
+
+def test_imagenette_is_found_with_all_its_images(data_dir):
+    pair = open_pair(dataset_info("imagenette"), data_dir)
+    assert (len(pair.train), len(pair.validation)) == (9469, 3925)
+    assert pair.train.class_names == dataset_info("imagenette").class_names
+    assert np.bincount(pair.train.labels).min() > 800

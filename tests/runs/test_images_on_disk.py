@@ -317,3 +317,21 @@ def test_the_script_refuses_with_a_cause_and_a_remedy(folder, tmp_path, words):
     assert code == 2
     assert len(err.strip().splitlines()) == 2
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_twenty_steps_on_photographs_are_the_same_from_records(data_dir, tmp_path):
+    rec = tmp_path / "rec"
+    made = command("data", "rec", data_dir / "imagenette2-128", "--out", rec, "-j", "2")
+    assert made.code == 0, made.err
+    words = (
+        "train", "--recipe", "imagenette-resnet18_v1d-4epochs", "--max-steps", "20",
+        "--batch-size", "16", "--log-interval", "5",
+    )  # fmt: skip
+    paths = ("--use-rec", "--rec-train", rec / "train.rec", "--rec-val", rec / "val.rec")
+    for name, more in {"folder": ("--data-dir", data_dir), "records": paths}.items():
+        done = command(*words, "--out", tmp_path / name, *more)
+        assert done.code == 0, done.err
+    assert final(tmp_path / "folder") == final(tmp_path / "records")
+    losses = [[e["loss"] for e in read_metrics(tmp_path / n)] for n in ("folder", "records")]
+    assert losses[0] == losses[1]
