@@ -15,7 +15,7 @@ from typing import Any, Dict
 
 from gluontricks.cli.flags import DATA_OPTIONS, add_option_flags, typed_options
 from gluontricks.cli.parser import add_engine, add_json, print_json, put
-from gluontricks.errors import UsageError
+from gluontricks.errors import DataError, UsageError
 from gluontricks.learners import installed_engine
 from gluontricks.options import RunOptions
 from gluontricks.recipes.resolve import resolve
@@ -59,7 +59,12 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.batch_size < 1:
         raise UsageError(f"--batch-size is {args.batch_size}", "it must be at least 1")
-    classes = args.classes or head(weights.parameters).shape[0]
+    classes = int(head(weights.parameters).shape[0])
+    if args.classes not in (None, classes):
+        raise DataError(
+            f"'{source}' has {classes} classes, the network {args.classes}",
+            "leave --classes out",
+        )
     recipe = recipe_for(args, known, model=model, dataset=dataset, classes=classes)
     options = replace(
         typed_options(args), engine=args.engine or installed_engine(), device=args.device

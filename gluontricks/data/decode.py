@@ -34,8 +34,10 @@ def open_image(source: Union[bytes, Path], where: str) -> Any:
     DataError
         If it is no whole image, or has more than 67 million pixels.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageFile, ImageOps
 
+    # Other packages, GluonCV among them, have all of Pillow accept half an image.
+    lenient, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -53,6 +55,8 @@ def open_image(source: Union[bytes, Path], where: str) -> Any:
             f"'{where}' is no image that can be read ({reason})",
             "leave it out, or copy it again; 'gluontricks data verify' finds all such images",
         ) from error
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = lenient
 
 
 def decode(data: bytes, where: str) -> np.ndarray:

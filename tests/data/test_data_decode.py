@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 import pytest
 from image_folders import encoded, photograph
-from PIL import Image
+from PIL import Image, ImageFile
 
 from gluontricks.data.decode import MOST_PIXELS, decode
 from gluontricks.errors import DataError
@@ -79,13 +79,17 @@ def test_a_cmyk_jpeg_is_read():
     assert np.abs(decode(content, "cmyk").astype(int) - RGB).mean() < 12
 
 
-def test_every_truncation_of_a_jpeg_is_refused():
+@pytest.mark.parametrize("lenient", [False, True])
+def test_every_truncation_of_a_jpeg_is_refused(monkeypatch, lenient):
+    # As GluonCV sets it for all of Pillow.
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", lenient)
     content = encoded(photograph(1, size=(60, 80)), quality=90)
     # The end of the file's last block may be missing without a loss: two bytes mark the end.
     for length in range(0, len(content) - 2, 7):
         with pytest.raises(DataError, match="'a.jpg' is no image that can be read") as caught:
             decode(content[:length], "a.jpg")
         assert "data verify" in caught.value.remedy
+    assert lenient == ImageFile.LOAD_TRUNCATED_IMAGES
 
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 500, b"<html>404</html>", b"GIF89a"])

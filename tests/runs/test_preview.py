@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from running import command
 
-from gluontricks import builders, training
+from gluontricks import planning, training
 from gluontricks.options import RunOptions
 from gluontricks.preview import CLEARLY, mixed_part, preview_batch
 from gluontricks.recipes.resolve import resolve
@@ -22,7 +22,7 @@ def test_the_picture_is_what_the_learner_is_given(mixer):
         Recipe(dataset="digits", model="resnet8_v1", batch_size=16, num_epochs=3, mixup_type=mixer,
                label_smoothing=0.1, flip=0.5, brightness=0.4, hue=0.2, crop_pad=4)
     )  # fmt: skip
-    plan = builders.make_plan(recipe, RunOptions(), pytest.fail)
+    plan = planning.make_plan(recipe, RunOptions(), pytest.fail)
     _, draws, learner = training.prepare(plan, RunOptions())
     seen = []
     prepare = type(learner.spec.pipeline).prepare
