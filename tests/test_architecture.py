@@ -186,8 +186,8 @@ def test_only_these_import_mxnet_and_only_through_its_one_door():
 def test_nothing_imports_what_tests_compare_with_and_no_file_is_unpickled_but_by_one_module():
     assert importers("gluoncv") == set()
     assert {part_of(m) for m in importers("torch")} == {"learners.torch"}
-    # The loader and its processes talk in pickles, through pipes that nobody else has.
-    among_ours = {"gluontricks.data.loader", "gluontricks.data.worker"}
+    # A pool and its processes talk in pickles, through pipes that nobody else has.
+    among_ours = {"gluontricks.data.pool", "gluontricks.data.worker"}
     assert importers("pickle", "dill", "joblib") == {"gluontricks.data.pickles", *among_ours}
 
 

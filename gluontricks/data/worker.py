@@ -1,11 +1,13 @@
 """A process that decodes images: jobs come on its standard input, pixels go into shared memory.
 
-Started by :mod:`gluontricks.data.loader`; it loads no framework, and ends when its parent does.
+Started by :mod:`gluontricks.data.pool`; it loads no framework, and ends when its parent does.
 """
 
 from __future__ import annotations
 
+import os
 import pickle
+import signal
 import struct
 import sys
 from typing import Any, BinaryIO, Dict, NamedTuple, Optional, Tuple
@@ -16,12 +18,14 @@ HEADER = struct.Struct("<Q")
 
 
 class Setup(NamedTuple):
-    """What a worker works on: ``slots`` batches of ``shape`` lie one after the other in a file."""
+    """What a worker works on: batches lie one after the other in a file, ``shape`` is of them all.
+
+    The file has no name; ``handle`` is what the process was started with.
+    """
 
     listing: Any
     view: Any
-    path: str
-    slots: int
+    handle: int
     shape: Tuple[int, ...]
 
 
@@ -42,11 +46,10 @@ class Failure(NamedTuple):
     remedy: str
 
 
-def send(stream: BinaryIO, message: Any) -> None:
-    """Write one message."""
+def packed(message: Any) -> bytes:
+    """Return what is sent for a message."""
     content = pickle.dumps(message, protocol=4)
-    stream.write(HEADER.pack(len(content)) + content)
-    stream.flush()
+    return HEADER.pack(len(content)) + content
 
 
 def receive(stream: BinaryIO) -> Optional[Any]:
@@ -61,35 +64,50 @@ def do(job: Job, setup: Setup, memory: np.ndarray) -> Optional[Failure]:
     """Make the images of one job; return what went wrong."""
     from gluontricks.errors import GluontricksError, one_line
 
-    if not len(job.rows):
-        return None
     try:
         images = setup.view.images(setup.listing, job.indices.tolist(), job.draws)
     except GluontricksError as error:
         return Failure(type(error).__name__, error.cause, error.remedy)
     except Exception as error:
-        where = setup.listing.where(int(job.indices[0]))
+        where = setup.listing.where(culprit(job, setup))
         return Failure(
             "WorkerError",
-            f"decoding a batch with '{where}' failed: {type(error).__name__}: {one_line(error)}",
-            "'gluontricks data verify' tells which image it is",
+            f"decoding '{where}' failed: {type(error).__name__}: {one_line(error)}",
+            "leave the image out; 'gluontricks data verify' tells whether it is damaged",
         )
     memory[job.slot][job.rows] = images
     return None
 
 
+def culprit(job: Job, setup: Setup) -> int:
+    """Return the index of the first image of a job that fails alone, or of its first."""
+    for place, index in enumerate(job.indices.tolist()):
+        draws = {name: values[place : place + 1] for name, values in job.draws.items()}
+        try:
+            setup.view.images(setup.listing, [index], draws)
+        except Exception:
+            return index
+    return int(job.indices[0])
+
+
 def main() -> None:
     """Do jobs until there are no more."""
+    # A stop is sent to every process of a job: the run's own decides what follows from it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     source, target = sys.stdin.buffer, sys.stdout.buffer
     # What a library prints must not come between the messages.
     sys.stdout = sys.stderr
     setup = receive(source)
     if setup is None:
         return
-    memory = np.memmap(setup.path, dtype=np.uint8, mode="r+", shape=(setup.slots, *setup.shape))
-    send(target, None)
+    with os.fdopen(setup.handle, "r+b") as file:
+        memory = np.memmap(file, dtype=np.uint8, mode="r+", shape=setup.shape)
+    answer = None
     while True:
+        target.write(packed(answer))
+        target.flush()
         job = receive(source)
         if job is None:
             return
-        send(target, do(job, setup, memory))
+        answer = do(job, setup, memory)

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from image_folders import write_folder
 
-from gluontricks.data import loader as loader_module
+from gluontricks.data import pool as pool_module
 from gluontricks.data.augment import Augmentation
 from gluontricks.data.cache import decoded_cache
 from gluontricks.data.crops import centre_crop, random_crop
@@ -162,7 +162,7 @@ def test_an_error_of_ours_is_told_without_a_traceback(listing, monkeypatch):
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_process_that_dies_or_hangs_ends_the_run_with_a_word(listing, monkeypatch, how):
-    monkeypatch.setattr(loader_module, "PATIENCE", 2.0)
+    monkeypatch.setattr(pool_module, "PATIENCE", 2.0)
     loader = Loader(listing, workers=2, view=TrainView(SIZE, AUGMENTATION))
     batches = loader.batches(draws_of(listing, 2).batches(0))
     next(batches)
@@ -217,7 +217,7 @@ def alive(pid):
 
 def test_without_room_in_shared_memory_the_temporary_folder_is_used(listing, monkeypatch, tmp_path):
     expected = loaded(listing, 0)
-    monkeypatch.setattr(loader_module, "SHARED", tmp_path / "none")
+    monkeypatch.setattr(pool_module, "SHARED", tmp_path / "none")
     for one, other in zip(expected, loaded(listing, 2)):
         np.testing.assert_array_equal(one.images, other.images)
 
