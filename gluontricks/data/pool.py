@@ -139,8 +139,8 @@ class Worker:
 
     def __init__(self, handle: int) -> None:
         self.asked: Deque[str] = deque()
+        self.told = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)
         try:
-            self.told = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)
             # A session of its own: Ctrl-C is for the run, which then ends its processes.
             self.process = subprocess.Popen(
                 [sys.executable, "-c", START],
@@ -153,6 +153,7 @@ class Worker:
                 env=environment(),
             )
         except OSError as error:
+            self.told.close()
             raise WorkerError(
                 f"a process that decodes images cannot be started ({error.strerror})", FEWER
             ) from error

@@ -14,14 +14,14 @@ from image_folders import write_folder
 
 from gluontricks.data import pool as pool_module
 from gluontricks.data.augment import Augmentation
-from gluontricks.data.cache import decoded_cache
 from gluontricks.data.crops import centre_crop, random_crop
 from gluontricks.data.listing import FolderListing
 from gluontricks.data.loader import Loader
+from gluontricks.data.pool import Pool, shared_file
 from gluontricks.data.registry import PRESETS
 from gluontricks.data.views import PlainView, TrainView
 from gluontricks.draws import Draws, Mixing
-from gluontricks.errors import DataError, IntegrityError, WorkerError
+from gluontricks.errors import DataError, DiskError, WorkerError
 
 AUGMENTATION = Augmentation(**PRESETS["gluoncv"], min_scale=0.08)
 SIZE = 24
@@ -87,8 +87,18 @@ def test_only_images_that_are_needed_are_decoded(listing):
             assert not other.images[[0, 2, 3]].any()
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("size", [1, 5, 24, 100])
+@pytest.mark.parametrize("workers", [0, 3])
+def test_fewer_images_than_processes_are_needed(listing, workers):
+    whole = loaded(listing, 0)
+    for places in ([2], []):
+        part = loaded(listing, workers, needed=lambda _, p=places: np.array(p, dtype=np.int64))
+        for one, other in zip(whole, part):
+            np.testing.assert_array_equal(one.images[places], other.images[places])
+            assert other.images.any() == bool(places)
+
+
+@pytest.mark.parametrize("workers", [0, 4])
+@pytest.mark.parametrize("size", [1, 11, 24, 100])
 def test_chunks_are_every_image_once_in_order(listing, workers, size):
     loader = Loader(listing, workers=workers, view=PlainView(SIZE, 0.875))
     found = list(loader.chunks(size))
@@ -118,7 +128,9 @@ def children():
 
 
 def ours_in_memory():
-    return {name for name in os.listdir("/dev/shm") if name.startswith("gluontricks-")}
+    folder = Path("/dev/shm")
+    names = os.listdir(folder) if folder.is_dir() else []
+    return {name for name in names if name.startswith("gluontricks-")}
 
 
 def test_nothing_is_left_when_batches_are_abandoned(listing):
@@ -145,19 +157,20 @@ def test_a_damaged_image_is_named(tmp_path, workers):
 
 
 class Strange(FolderListing):
-    """A listing with a fault of ours."""
+    """A listing with a fault of ours in one image."""
 
     def image(self, index):
-        return index / 0
+        return super().image(index) if index != 13 else index / 0
 
 
-def test_an_error_of_ours_is_told_without_a_traceback(listing, monkeypatch):
+def test_an_error_of_ours_names_its_image_without_a_traceback(listing, monkeypatch):
     here = Path(__file__).parent
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(here), str(here.parent)]))
     Strange.__module__ = "test_data_loader"
     strange = Strange("folder", "train", listing.root)
-    with pytest.raises(WorkerError, match="ZeroDivisionError"):
-        loaded(strange, 1)
+    with pytest.raises(WorkerError, match="ZeroDivisionError") as caught:
+        loaded(strange, 1, batch_size=24)
+    assert listing.where(13) in caught.value.cause
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
@@ -222,31 +235,108 @@ def test_without_room_in_shared_memory_the_temporary_folder_is_used(listing, mon
         np.testing.assert_array_equal(one.images, other.images)
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_decoded_images_give_the_same_batches(listing, tmp_path, workers):
-    cached = decoded_cache(listing, tmp_path)
-    assert cached.sha256 == listing.sha256
-    for one, other in zip(loaded(listing, 0), loaded(cached, workers)):
+def test_a_stop_that_is_sent_to_every_process_is_left_to_the_run(listing):
+    expected = loaded(listing, 0)
+    loader = Loader(listing, workers=2, view=TrainView(SIZE, AUGMENTATION))
+    found = []
+    for batch in loader.batches(draws_of(listing).batches(0)):
+        found.append(batch)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            for child in children():
+                child.send_signal(number)
+    loader.close()
+    for one, other in zip(expected, found):
         np.testing.assert_array_equal(one.images, other.images)
-    # Made once: the images themselves are not read again.
-    monkey = decoded_cache(listing, tmp_path)
-    monkey.whole = None
-    assert monkey.image(3).size == listing.image(3).size
 
 
-def test_decoded_images_that_are_not_whole_are_refused(listing, tmp_path):
-    path = decoded_cache(listing, tmp_path).path
-    path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(IntegrityError, match="not the decoded images"):
-        decoded_cache(listing, tmp_path)
+def test_a_process_that_stopped_reading_does_not_block_the_run(listing, monkeypatch):
+    monkeypatch.setattr(pool_module, "PATIENCE", 1.0)
+    pool = Pool(listing, PlainView(SIZE, 0.875), 1, room=1, slots=1)
+    pool.workers[0].process.send_signal(signal.SIGSTOP)
+    began = time.monotonic()
+    with pytest.raises(WorkerError, match="has not answered"):
+        pool.workers[0].send(bytes(1 << 22), "a large message")
+    assert time.monotonic() - began < 5
+    pool.close()
+    assert children() == []
 
 
-def test_decoding_that_is_interrupted_leaves_nothing_that_looks_whole(tmp_path):
-    root = write_folder(tmp_path / "data", train=3)
-    broken = root / "train" / "cloud" / "cloud_2.jpg"
-    whole = broken.read_bytes()
-    broken.write_bytes(whole[:-40])
-    folder = tmp_path / "cache"
-    with pytest.raises(DataError, match="cloud_2.jpg"):
-        decoded_cache(FolderListing("folder", "train", root / "train"), folder)
-    assert list(folder.iterdir()) == []
+def test_a_process_that_cannot_start_tells_why(listing, monkeypatch):
+    monkeypatch.setattr(pool_module, "START", "raise ImportError('gluontricks.data.worker lost')")
+    with pytest.raises(WorkerError, match="ended with 1 .*worker lost.*at its start"):
+        loaded(listing, 2)
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    with pytest.raises(WorkerError, match="cannot be started"):
+        loaded(listing, 2)
+    assert children() == []
+
+
+def test_an_error_in_the_last_batch_ends_the_processes_too(tmp_path):
+    root = write_folder(tmp_path, train=4)
+    listing = FolderListing("folder", "train", root / "train")
+    broken = listing.path(11)
+    broken.write_bytes(broken.read_bytes()[:-40])
+    loader = Loader(listing, workers=2, view=PlainView(SIZE, 0.875))
+    with pytest.raises(DataError, match=broken.name):
+        list(loader.chunks(6))
+    assert children() == []
+    # What is asked next is not answered with what was left.
+    expected = centre_crop(listing.image(0), SIZE, crop_ratio=0.875)
+    chunks = loader.chunks(1)
+    np.testing.assert_array_equal(next(chunks)[0], expected)
+    chunks.close()
+
+
+def test_one_series_at_a_time(listing):
+    loader = Loader(listing, workers=1, view=PlainView(SIZE, 0.875))
+    first = loader.chunks(2)
+    next(first)
+    with pytest.raises(RuntimeError, match="one series"):
+        next(loader.chunks(2))
+    assert sum(len(chunk) for chunk in first) == 22
+    loader.close()
+
+
+def test_files_where_the_run_was_started_are_not_taken_for_modules(listing, monkeypatch, tmp_path):
+    for name in ("pickle", "struct", "numpy"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(9)")
+    monkeypatch.chdir(tmp_path)
+    assert len(loaded(listing, 1)) == 4
+
+
+def test_no_room_anywhere_is_an_error_with_the_size():
+    with pytest.raises(DiskError, match="4398046511104 MB"):
+        shared_file(1 << 62)
+
+
+@pytest.mark.parametrize("delay", [0.3, 0.6, 1.2])
+def test_nothing_is_left_of_a_run_that_is_killed_while_it_starts(listing, delay):
+    before = ours_in_memory()
+    here = Path(__file__).parent
+    paths = os.pathsep.join([str(here), str(here.parent), str(Path.cwd())])
+    mark = f"{os.getpid()}-{delay}"
+    parent = subprocess.Popen(
+        [sys.executable, "-c", ORPHANS, str(listing.root), str(here)],
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": paths, "GLUONTRICKS_TEST": mark},
+    )
+    time.sleep(delay)
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 20
+    while marked(mark):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert ours_in_memory() == before
+
+
+def marked(mark):
+    """The processes whose environment holds a mark."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("GLUONTRICKS_TEST") == mark:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
