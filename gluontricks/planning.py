@@ -9,6 +9,7 @@ from typing import Any, Callable, Dict, Optional, Tuple
 
 from gluontricks.data import dataset_info
 from gluontricks.data.augment import Augmentation
+from gluontricks.data.cache import room_for
 from gluontricks.data.disk import Pair, RecordFiles, open_pair
 from gluontricks.errors import DataError, UsageError
 from gluontricks.models.names import takes_size
@@ -85,6 +86,10 @@ def make_plan(recipe: Recipe, options: RunOptions, report: Callable[[str], None]
             f"notice: --num-workers {options.num_workers} changes nothing: images in memory need "
             "no processes"
         )
+    if pair is not None and options.cache is not None:
+        size = room_for(pair, options.cache)
+        if size:
+            report(f"the decoded images will take {size / 2**20:,.0f} MB in '{options.cache}'")
     names = class_names(recipe, pair)
     teacher = plan_teacher(recipe, names, options, report, pair)
     fingerprint = recipe.fingerprint(teacher.sha256 if teacher else None)
