@@ -90,10 +90,11 @@ class Augmentation:
         Returns
         -------
         dict of str to ndarray, first dimension ``count``
-            For each switch that is on: ``flip`` int64 0 or 1; ``brightness``, ``contrast``, ``saturation``,
-            ``hue`` float32 factors; ``lighting`` float32 (count, 3); ``crop_pad`` int64
-            (count, 2), the row and column of the crop in the padded image. With ``min_scale``
-            also ``resized_crop``, uint64: see :func:`gluontricks.data.crops.random_box`.
+            For each switch that is on: ``flip`` int64 0 or 1; ``brightness``, ``contrast``,
+            ``saturation``, ``hue`` float32 factors; ``lighting`` float32 (count, 3); ``crop_pad``
+            int64 (count, 2), the row and column of the crop in the padded image. With
+            ``min_scale`` also ``resized_crop``, uint64: see
+            :func:`gluontricks.data.crops.random_box`.
         """
         drawn = {n: _DRAWS[n](getattr(self, n), seed, epoch, count) for n in self.active}
         if self.min_scale:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import importlib.util
 import math
+import random
 
 import numpy as np
 import pytest
@@ -56,6 +58,23 @@ def test_places_are_spread_over_the_whole_image():
     left = [box.left / (4000 - (box.right - box.left)) for box in boxes(4000, 4000)
             if area(box) < 0.5 * 4000**2]  # fmt: skip
     assert stats.kstest(left, "uniform").pvalue > 1e-3
+
+
+def test_boxes_are_distributed_as_those_of_mxnet():
+    if importlib.util.find_spec("mxnet") is None:
+        pytest.skip("needs MXNet")
+    from gluontricks.mxnet_shim import mx
+
+    random.seed(0)
+    image = mx.nd.zeros((300, 500, 3), dtype="uint8")
+    theirs = np.array([
+        mx.image.random_size_crop(image, (8, 8), (0.08, 1), (3 / 4, 4 / 3))[1]
+        for _ in range(600)
+    ])  # fmt: skip
+    ours = np.array([(b.left, b.top, b.right - b.left, b.bottom - b.top) for b in boxes(300, 500)])
+    for found in (lambda b: b[:, 2] * b[:, 3], lambda b: b[:, 2] / b[:, 3], lambda b: b[:, 0],
+                  lambda b: b[:, 1]):  # fmt: skip
+        assert stats.ks_2samp(found(ours), found(theirs)).pvalue > 1e-3
 
 
 def test_an_image_too_long_for_any_crop_gives_its_middle():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import io
 import resource
 import struct
@@ -150,8 +151,16 @@ def test_jpegs_of_every_mode_are_read(mode, most):
     assert np.abs(decode(content, mode).astype(int) - expected).max() <= most
 
 
+def mxnet():
+    if importlib.util.find_spec("mxnet") is None:
+        pytest.skip("needs MXNet")
+    from gluontricks.mxnet_shim import mx
+
+    return mx
+
+
 def test_a_photograph_is_turned_as_mxnets_records_turn_it(tmp_path):
-    mx = pytest.importorskip("gluontricks.mxnet_shim").mx
+    mx = mxnet()
     halves = np.zeros((60, 90, 3), np.uint8)
     halves[:, :45] = 255
     image = Image.fromarray(halves)
