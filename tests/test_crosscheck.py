@@ -81,6 +81,24 @@ def test_a_network_that_is_added_is_a_case_unasked(monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("name", "size"), [("resnet20_v1", None), ("resnet18_v1d", 64), ("inceptionv3", 96)]
+)
+def test_images_are_enlarged_for_networks_that_need_it(name, size):
+    (case,) = [case for case in ALL if case.name == name]
+    assert case.size == checking.size_for(name) == size
+    assert case.recipe.teacher == ("mobilenet0.25" if size else "resnet8_v1")
+
+
+def test_enlarged_images_have_every_pixel_several_times():
+    own = checking.load_split("digits", "train")
+    larger = checking.enlarged(own, 96)
+    assert larger.images.shape == (len(own), 96, 96, 3)
+    np.testing.assert_array_equal(larger.images[:, 2::3, ::3], own.images)
+    np.testing.assert_array_equal(larger.labels, own.labels)
+    assert checking.enlarged(own, None).images.shape == own.images.shape
+
+
+@pytest.mark.parametrize(
     ("one", "other", "expected"),
     [
         ({"a": [1.0, -4.0], "b": [0.0]}, {"a": [1.0, -4.0], "b": [1.0]}, 0.25),
@@ -248,7 +266,8 @@ def script(monkeypatch):
     description = importlib.util.spec_from_file_location("make_crosscheck", path)
     module = importlib.util.module_from_spec(description)
     description.loader.exec_module(module)
-    monkeypatch.setattr(module, "cases", lambda: [ALL[6]._replace(name="small")])
+    first = next(case for case in ALL if case.kind == "loss")
+    monkeypatch.setattr(module, "cases", lambda: [first._replace(name="small")])
     return module
 
 

@@ -12,16 +12,18 @@ from small_run import (
     assert_same_state,
     batches,
     learner_of,
+    spec_of,
     teacher_of,
     trained_parameters,
 )
 
 from gluontricks.errors import DivergedError, IntegrityError
-from gluontricks.learners import ENGINES, SLOTS, LearnerState
+from gluontricks.learners import ENGINES, SLOTS, LearnerState, engine_module
 from gluontricks.models import get_model
 from gluontricks.models.weights import load_parameters, parameter_paths
 from gluontricks.mxnet_shim import mx
 from gluontricks.scaling import LossScaler
+from gluontricks.summary import summarize
 
 
 @pytest.fixture(params=ENGINES)
@@ -238,3 +240,15 @@ def test_images_that_were_just_decoded_are_those_of_the_set(engine):
         whole.step(batch)
         decoded.step(replace(batch, indices=None, images=IMAGES[batch.indices]))
     assert_same_state(whole.state(), decoded.state())
+
+
+@pytest.mark.parametrize("model", ["resnet18_v1d", "mobilenet0.25"])
+def test_costs_are_those_of_images_of_the_runs_size(engine, model):
+    module, net = engine_module(engine), get_model(model, classes=CLASSES)
+    specs = [spec_of(model=model, image_size=size) for size in (64, 256)]
+    for spec in specs:
+        expected = summarize(net, (3, spec.image_size, spec.image_size))
+        assert module.summary_of(spec)["macs"] == expected["macs"]
+    small, large = (module.memory_needed(spec) for spec in specs)
+    assert small < large
+    assert module.fitting_batch(specs[0], large) > module.fitting_batch(specs[1], large) > 0

@@ -12,6 +12,8 @@ from gluontricks.errors import IntegrityError, UsageError
 from gluontricks.graphs import Graph
 from gluontricks.learners.torch.convert import convert
 from gluontricks.learners.torch.operators import OPERATORS
+from gluontricks.models import get_model
+from gluontricks.models.layers import without_dropout
 from gluontricks.mxnet_shim import mx
 
 IMAGES = (2, 3, 7, 9)
@@ -671,6 +673,13 @@ def zoo_symbol(name):
     return mx.sym.load_json(json.dumps(content))
 
 
+def own_symbol(name):
+    """The graph of a network of ours, its dropout with rate 0."""
+    net = get_model(name, classes=10)
+    without_dropout(net)
+    return net(mx.sym.var("data"))
+
+
 def largest(arrays):
     return max(np.abs(array).max() for array in arrays)
 
@@ -700,7 +709,27 @@ def slow(name, size):
     ],
 )
 def test_a_network_of_gluoncvs_computes_what_it_computes_in_mxnet(name, size):
-    symbol = zoo_symbol(name)
+    compare_network(zoo_symbol(name), size)
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("resnet18_v1d", 64),
+        ("resnet18_v1d", 75),
+        ("se_resnet18_v1", 64),
+        ("mobilenet0.25", 64),
+        slow("se_resnext50_32x4d", 64),
+        slow("densenet121", 64),
+        slow("inceptionv3", 75),
+    ],
+)
+def test_a_network_computes_what_it_computes_in_mxnet_at_any_size(name, size):
+    """Sizes that are odd have windows beyond the image, where shortcuts average."""
+    compare_network(own_symbol(name), size)
+
+
+def compare_network(symbol, size):
     arrays = drawn_values(symbol, (2, 3, size, size))
     expected = output_of_mxnet(symbol, arrays)
     actual = output_of_torch(symbol, arrays, ["data"])

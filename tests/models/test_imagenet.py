@@ -21,8 +21,8 @@ from gluontricks.mxnet_shim import mx
 
 # One of each family and of each kind of block; the others are slow.
 FEW = (
-    "resnet18_v1", "resnet18_v1b", "resnet18_v1d", "resnet18_v1s", "resnet50_v1", "resnet50_v1b",
-    "resnet50_v1d", "se_resnet18_v1", "resnext50_32x4d", "se_resnext50_32x4d", "mobilenet0.25",
+    "resnet18_v1", "resnet18_v1b", "resnet18_v1d", "resnet18_v1s", "resnet50_v1", "resnet50_v1d",
+    "se_resnet18_v1", "resnext50_32x4d", "se_resnext50_32x4d", "mobilenet0.25",
 )  # fmt: skip
 RESIDUAL = sorted(name for name, network in IMAGENET.items() if network.residual)
 
@@ -166,14 +166,18 @@ def test_an_unknown_output_stride_is_refused():
 
 @pytest.mark.parametrize("form", ["save_parameters", "export"])
 @pytest.mark.parametrize(
-    "name", ["resnet18_v1d", "se_resnet18_v1", "resnext50_32x4d", "mobilenet0.25"]
+    "name",
+    few_fast(
+        ["resnet18_v1d", "se_resnet18_v1", "resnext50_32x4d", "mobilenet0.25", "densenet121"],
+        few=("se_resnet18_v1", "mobilenet0.25"),
+    ),
 )
 def test_gluoncvs_files_load(name, form, tmp_path):
     ours = get_model(name, classes=10)
     values = random_parameters(ours)
     theirs = with_values(gluoncv_network(name), values)
     theirs.hybridize()
-    x = images(1, 64)
+    x = images(1, NATURAL.get(name, 64))
     expected = theirs(x).asnumpy()
     path = tmp_path / "net-0000.params"
     if form == "export":
