@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     without_idle_paths(args)
     options = typed_options(args)
     if getattr(args, "save_dir", None) and options.out is None:
-        options = replace(options, out=FLAGS["save_dir"].kind(args.save_dir))
+        options = replace(options, out=Path(args.save_dir).expanduser())
     recipe = spread(args, described(args), options)
     if args.evaluate:
         return evaluate_only(args, recipe, options)
@@ -152,10 +152,9 @@ def sentence(recipe: Recipe) -> str:
     from gluontricks.recipes.resolve import resolve
 
     resolved = resolve(recipe)
-    return (
-        f"{resolved.batch_size} images an update, in {resolved.shards} parts of "
-        f"{resolved.batch_size // resolved.shards}; learning rate {resolved.lr:g}"
-    )
+    each = resolved.batch_size // resolved.shards
+    parts = f", in {resolved.shards} parts of {each}" if resolved.shards > 1 else ""
+    return f"{resolved.batch_size} images an update{parts}; learning rate {resolved.lr:g}"
 
 
 def evaluate_only(args: argparse.Namespace, recipe: Recipe, options: RunOptions) -> int:

@@ -266,6 +266,17 @@ def test_the_scripts_batch_is_for_one_device_and_one_pass():
     assert config()["batch_size"] == 32
 
 
+def test_the_scripts_run_lies_in_its_save_dir_and_its_log_where_it_is_to_be(folder, tmp_path):
+    code, out, err = script(
+        *FOLDER, "--data-dir", folder, "--batch-size", "4", "--max-steps", "1", "--save-dir",
+        tmp_path / "params", "--logging-file", tmp_path / "own.log", "--mode", "hybrid",
+    )  # fmt: skip
+    assert code == 0, err
+    assert out.startswith("4 images an update; learning rate 0.1\n")
+    assert (tmp_path / "params" / "run.json").exists()
+    assert (tmp_path / "own.log").read_text().startswith("Namespace(")
+
+
 def test_flags_of_the_script_have_gluoncvs_meaning():
     recipe = config("--mixup", "--mixup-alpha", "0.3", "--warmup-epochs", "1", "--no-wd",
                     "--lr-mode", "cosine", "--last-gamma", "--label-smoothing", "--warmup-lr",
