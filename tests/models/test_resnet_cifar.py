@@ -121,3 +121,13 @@ def test_there_is_no_global_pooling_operator():
 def test_a_network_without_classes_is_refused():
     with pytest.raises(UsageError, match="got 0"):
         get_model("resnet20_v1", classes=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "blocks"), [("cifar_resnet50_v1", 24), ("cifar_resnet152_v1", 75)]
+)
+def test_the_prefix_tells_cifars_network_from_imagenets_of_the_same_depth(name, blocks):
+    """A CIFAR ResNet of depth 6n+2 has 3n basic blocks; ImageNet's have 16 and 50 bottlenecks."""
+    paths = parameter_paths(get_model(name, classes=10))
+    assert paths["features.0.weight"].shape == (16, 3, 3, 3)
+    assert sum(path.endswith("body.4.gamma") for path in paths) == blocks
