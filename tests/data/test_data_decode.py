@@ -106,7 +106,8 @@ KINDS = {
         file_of(Image.fromarray(LEVELS), "TIFF"),
         np.dstack([np.round(LEVELS / 257).astype(np.uint8)] * 3),
     ),
-    "16 bits, PGM": (file_of(Image.fromarray(GREY.astype(np.uint16) * 257), "PPM"),
+    # Written by hand: an older Pillow reads it and cannot write it.
+    "16 bits, PGM": (b"P5 9 6 65535\n" + (GREY.astype(">u2") * 257).tobytes(),
                      np.dstack([GREY] * 3)),
     "16 bits, colour": (deep_png(RGB.astype(np.uint16) * 257), RGB),
     "floats": (
