@@ -187,6 +187,26 @@ def test_images_of_every_kind_train(tmp_path):
     train(root, tmp_path / "run", "--num-epochs", "1", "--batch-size", "16")
 
 
+def test_a_teacher_that_cannot_take_the_students_images_is_refused(folder, done, tmp_path):
+    words = ("--teacher", "inceptionv3", "--teacher-params", done.parent / "none.params")
+    (done.parent / "none.params").write_bytes(b"")
+    cause, _ = refused(folder, tmp_path / "out", *words)
+    assert "none.params" in cause
+    exported = command("export", done, "--out", tmp_path / "model")
+    assert exported.code == 0
+    words = (*words[:3], tmp_path / "model" / "model-0000.params")
+    cause, remedy = refused(folder, tmp_path / "out", *words)
+    assert "'inceptionv3' does not take images of 32 pixels" in cause
+    assert "--input-size" in remedy
+
+
+def test_a_teacher_of_other_classes_is_refused_by_name(done, tmp_path):
+    other = write_folder(tmp_path / "other", train=4, val=2, classes=("ant", "beech", "cloud"))
+    words = ("--teacher", "resnet18_v1d", "--teacher-params", done)
+    cause, _ = refused(other, tmp_path / "out", *words)
+    assert "class 0 of the teacher" in cause
+
+
 NO_EFFECT = [
     ("--rec-train", "x.rec"),
     ("--resume-epoch", "1"),
