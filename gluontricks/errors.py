@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import Iterable
+from typing import Any, Iterable, Tuple
 
 # Names that an error lists at most: it is to stay one line.
 LISTED = 12
@@ -26,6 +26,10 @@ class GluontricksError(Exception):
         super().__init__(f"{cause}; {remedy}")
         self.cause = cause
         self.remedy = remedy
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        """Return how another process's error is made again."""
+        return type(self), (self.cause, self.remedy)
 
 
 class UsageError(GluontricksError, ValueError):

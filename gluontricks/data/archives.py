@@ -1,11 +1,11 @@
-"""Reading chosen files of a ``.tar.gz`` in memory: nothing is unpacked to disk."""
+"""Reading tar archives by a parser of their own, which refuses what is no file in a folder."""
 
 from __future__ import annotations
 
 import gzip
 import zlib
 from pathlib import Path
-from typing import Dict, Iterable, Iterator, Tuple
+from typing import Callable, Dict, Iterable, Iterator, NamedTuple, Tuple
 
 BLOCK = 512
 
@@ -48,7 +48,8 @@ def read_members(path: Path, wanted: Iterable[str]) -> Dict[str, bytes]:
     if len(content) > MAX_BYTES:
         raise ValueError(f"it unpacks to more than {MAX_BYTES:,} bytes")
     names = set(wanted)
-    return {name: content[start:end] for name, start, end in _members(content) if name in names}
+    found = members(lambda start, count: content[start : start + count], 0, len(content))
+    return {name: content[start:end] for name, start, end in found if name in names}
 
 
 def is_page(content: bytes) -> bool:
@@ -56,26 +57,49 @@ def is_page(content: bytes) -> bool:
     return content[:256].lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml"))
 
 
-def _members(content: bytes) -> Iterator[Tuple[str, int, int]]:
-    """Yield name, start and end of every file in a tar archive."""
-    position = 0
-    for _ in range(MAX_MEMBERS):
-        header = content[position : position + BLOCK]
+class Member(NamedTuple):
+    """A file in an archive: its name, and where its content lies."""
+
+    name: str
+    start: int
+    end: int
+
+
+def members(
+    read: Callable[[int, int], bytes], start: int, stop: int, *, most: int = MAX_MEMBERS
+) -> Iterator[Member]:
+    """Yield the files of an uncompressed tar archive.
+
+    Parameters
+    ----------
+    read : callable
+        Takes a place and a number of bytes; returns them, or fewer at the end.
+    start, stop : int
+        The archive lies here.
+    most : int
+        It may have so many members.
+
+    Raises
+    ------
+    ValueError
+        See :func:`read_members`.
+    """
+    for _ in range(most):
+        header = read(start, min(BLOCK, max(stop - start, 0)))
         if len(header) < BLOCK:
             raise ValueError("the archive ends in the middle of a member")
         if not any(header):
             return
         name, size, kind = _parse(header)
-        start = position + BLOCK
-        end = start + size
-        if end > len(content):
+        start += BLOCK
+        if start + size > stop:
             raise ValueError(f"the archive ends in the middle of '{name}'")
         if kind in REGULAR:
-            yield _checked(name), start, end
+            yield Member(_checked(name), start, start + size)
         elif kind != FOLDER and kind not in ATTRIBUTES:
             raise ValueError(f"its member '{name}' is a link, a device or of another kind")
-        position = start + -(-size // BLOCK) * BLOCK
-    raise ValueError(f"it has more than {MAX_MEMBERS} members")
+        start += -(-size // BLOCK) * BLOCK
+    raise ValueError(f"it has more than {most:,} members")
 
 
 def _parse(header: bytes) -> Tuple[str, int, bytes]:

@@ -91,6 +91,8 @@ class Entry(NamedTuple):
 class FolderListing(Listing):
     """Images in one folder for each class; classes and files are in the order of their names.
 
+    A class may be without images: :func:`gluontricks.data.consistency.check_labels` tells.
+
     Parameters
     ----------
     name, split : str
@@ -100,24 +102,19 @@ class FolderListing(Listing):
     Raises
     ------
     DataError
-        If there are no class folders, or one of them holds no image.
+        If there are no class folders.
     """
 
     def __init__(self, name: str, split: str, root: Path) -> None:
         self.root = Path(root)
         classes = class_folders(self.root)
         found = [list(images_in(self.root / one)) for one in classes]
-        for one, entries in zip(classes, found):
-            if not entries:
-                raise DataError(
-                    f"the class folder '{self.root / one}' holds no image",
-                    f"remove it, or fill it; images end with {', '.join(IMAGE_SUFFIXES)}",
-                )
         labels = np.repeat(np.arange(len(classes), dtype=np.int64), [len(f) for f in found])
         names = [entry.name.encode("utf-8", "surrogateescape") for one in found for entry in one]
         lengths = np.array([entry.length for one in found for entry in one], dtype=np.int64)
         self.ends = np.cumsum([len(name) for name in names], dtype=np.int64)
         self.names = b"".join(names)
+        self.lengths = lengths
         super().__init__(name, split, labels, classes, listing_hash(labels, lengths))
 
     def path(self, index: int) -> Path:
@@ -167,6 +164,15 @@ def images_in(folder: Path) -> Iterator[Entry]:
         kept = [e for e in entries if is_image(e.name) and e.is_file()]
     for entry in sorted(kept, key=lambda e: e.name):
         yield Entry(entry.name, entry.stat().st_size)
+
+
+def other_files(root: Path) -> Iterator[Path]:
+    """Yield what a listing of ``root`` leaves out, but for hidden files."""
+    for place, inside in [(root, False), *((root / one, True) for one in class_folders(root))]:
+        for entry in sorted(os.scandir(place), key=lambda e: e.name):
+            known = is_image(entry.name) and entry.is_file() if inside else entry.is_dir()
+            if not known and not entry.name.startswith("."):
+                yield Path(entry.path)
 
 
 def is_image(name: str) -> bool:

@@ -9,9 +9,11 @@ index is a text file with a key and a place in each line.
 
 from __future__ import annotations
 
+import os
 import struct
+import threading
 from pathlib import Path
-from typing import BinaryIO, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 
@@ -23,35 +25,50 @@ WORD = struct.Struct("<I")
 HEAD = struct.Struct("<II")
 LABELS = struct.Struct("<IfQQ")
 LENGTH_BITS = 29
+LONGEST = (1 << LENGTH_BITS) - 1
 WHOLE, FIRST, MIDDLE, LAST = range(4)
+# Float labels hold every whole number below this.
+MOST_CLASSES = 1 << 24
 CLASSES_FILE = "classes.txt"
 REMEDY = "make it again with 'gluontricks data rec', or copy it again"
-
-
-class Place(NamedTuple):
-    """Where a record lies, how long it is with its parts, and how long its image is."""
-
-    start: int
-    stop: int
-    length: int
+# What the head of an image's record holds, up to its first label in a list.
+START = np.dtype(
+    [
+        ("magic", "<u4"), ("word", "<u4"), ("count", "<u4"), ("label", "<f4"),
+        ("id", "<u8"), ("id2", "<u8"), ("first", "<f4"),
+    ]
+)  # fmt: skip
+# Threads share a handle.
+_opening = threading.Lock()
 
 
 def pack(payload: bytes) -> bytes:
-    """Return the bytes of one record."""
-    magic = WORD.pack(MAGIC)
-    cuts = [i for i in range(0, len(payload) - 3, 4) if payload[i : i + 4] == magic]
-    bounds = [(a, b) for a, b in zip([0, *(c + 4 for c in cuts)], [*cuts, len(payload)])]
+    """Return the bytes of one record.
+
+    Raises
+    ------
+    ValueError
+        If it is longer than the format's 29 bits can tell.
+    """
+    if len(payload) > LONGEST:
+        raise ValueError(f"{len(payload):,} bytes are more than a record can hold")
+    cuts = list(aligned(payload, WORD.pack(MAGIC)))
+    bounds = list(zip([0, *(cut + 4 for cut in cuts)], [*cuts, len(payload)]))
+    kinds = [FIRST, *[MIDDLE] * (len(cuts) - 1), LAST] if cuts else [WHOLE]
     parts = []
-    for number, (start, stop) in enumerate(bounds):
-        kind = MIDDLE if cuts else WHOLE
-        if cuts and number == 0:
-            kind = FIRST
-        elif cuts and number == len(bounds) - 1:
-            kind = LAST
-        length = stop - start
-        parts.append(HEAD.pack(MAGIC, kind << LENGTH_BITS | length))
-        parts.append(payload[start:stop] + bytes(-length % 4))
+    for kind, (start, stop) in zip(kinds, bounds):
+        parts.append(HEAD.pack(MAGIC, kind << LENGTH_BITS | stop - start))
+        parts.append(payload[start:stop] + bytes((start - stop) % 4))
     return b"".join(parts)
+
+
+def aligned(content: bytes, word: bytes) -> Iterator[int]:
+    """Yield where ``word`` stands in ``content``, at multiples of four."""
+    place = content.find(word)
+    while place >= 0:
+        if place % 4 == 0:
+            yield place
+        place = content.find(word, place + 1)
 
 
 def pack_image(content: bytes, label: int, number: int) -> bytes:
@@ -59,38 +76,50 @@ def pack_image(content: bytes, label: int, number: int) -> bytes:
     return pack(LABELS.pack(0, float(label), number, 0) + content)
 
 
-def read_record(stream: BinaryIO, where: str) -> Optional[bytes]:
-    """Return the payload of the record that begins here, None at the end of the file.
+def damaged(where: str, why: str) -> DataError:
+    """Return the error of a file that is not what it should be."""
+    return DataError(f"'{where}' is damaged: {why}", REMEDY)
+
+
+def payload_of(content: bytes, where: str) -> bytes:
+    """Return the payload of the one record that ``content`` is.
 
     Raises
     ------
     DataError
-        If there is no whole record.
+        If it is none, or more than one.
     """
     pieces: List[bytes] = []
-    while True:
-        head = stream.read(HEAD.size)
-        if not head and not pieces:
-            return None
-        if len(head) < HEAD.size:
+    place, kind = 0, FIRST
+    while kind in (FIRST, MIDDLE):
+        kind, length = part_at(content[place : place + HEAD.size], where, inside=bool(pieces))
+        place += HEAD.size
+        pieces.append(content[place : place + length])
+        place += length + -length % 4
+        if place > len(content):
             raise damaged(where, "it ends within a record")
-        magic, word = HEAD.unpack(head)
-        kind, length = word >> LENGTH_BITS, word & ((1 << LENGTH_BITS) - 1)
-        if magic != MAGIC:
-            raise damaged(where, "no record begins here")
-        if kind not in ((MIDDLE, LAST) if pieces else (WHOLE, FIRST)):
-            raise damaged(where, "a record's parts are out of order")
-        content = stream.read(length)
-        if len(content) < length or len(stream.read(-length % 4)) < -length % 4:
-            raise damaged(where, "it ends within a record")
-        pieces.append(content)
-        if kind in (WHOLE, LAST):
-            return WORD.pack(MAGIC).join(pieces)
+    if place != len(content):
+        raise damaged(where, "the record is shorter than its place")
+    return WORD.pack(MAGIC).join(pieces)
 
 
-def damaged(where: str, why: str) -> DataError:
-    """Return the error of a file that is not what it should be."""
-    return DataError(f"'{where}' is damaged: {why}", REMEDY)
+def part_at(head: bytes, where: str, *, inside: bool) -> Tuple[int, int]:
+    """Return kind and length of a part of a record, from its head.
+
+    Raises
+    ------
+    DataError
+        If no part begins here, or not one that can follow; ``inside`` tells that parts came before.
+    """
+    if len(head) < HEAD.size:
+        raise damaged(where, "it ends within a record")
+    magic, word = HEAD.unpack(head)
+    kind, length = word >> LENGTH_BITS, word & LONGEST
+    if magic != MAGIC:
+        raise damaged(where, "no record begins here")
+    if kind not in ((MIDDLE, LAST) if inside else (WHOLE, FIRST)):
+        raise damaged(where, "a record's parts are out of order")
+    return kind, length
 
 
 def unpack(payload: bytes, where: str) -> Tuple[int, bytes]:
@@ -113,50 +142,112 @@ def unpack(payload: bytes, where: str) -> Tuple[int, bytes]:
         if len(payload) < start:
             raise damaged(where, "a record is too short for its labels")
         (label,) = struct.unpack_from("<f", payload, LABELS.size)
-    if not (label >= 0 and label == int(label)):
+    if not (0 <= label < MOST_CLASSES and label == int(label)):
         raise DataError(f"'{where}' has the label {label}", "labels are 0, 1, 2, ...")
     return int(label), payload[start:]
 
 
-def records_in(path: Path) -> Iterator[Tuple[int, bytes]]:
-    """Yield where each record of a file begins, and its payload."""
-    with open(path, "rb") as stream:
-        while True:
-            start = stream.tell()
-            payload = read_record(stream, f"{path.name}, byte {start}")
-            if payload is None:
-                return
-            yield start, payload
+class Source:
+    """A file that is read at places; it may be sent to other processes, which open it again."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.handle: Optional[int] = None
+
+    def __getstate__(self) -> Dict[str, Any]:
+        """Return what goes to another process."""
+        return {"path": self.path, "handle": None}
+
+    # At the interpreter's end the module's names may have gone.
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        """Close the file."""
+        if self.handle is not None:
+            close(self.handle)
+
+    def read(self, count: int, place: int) -> bytes:
+        """Return ``count`` bytes, or fewer at the file's end."""
+        try:
+            return os.pread(self.opened(), count, place)
+        except OSError as error:
+            raise DataError(
+                f"'{self.path}' cannot be read ({error.strerror})", "check the path and the disk"
+            ) from error
+
+    def opened(self) -> int:
+        """Return the handle of the open file."""
+        if self.handle is None:
+            with _opening:
+                self.handle = (
+                    os.open(self.path, os.O_RDONLY) if self.handle is None else self.handle
+                )
+        return self.handle
+
+    def size(self) -> int:
+        """Return the length of the file."""
+        self.read(0, 0)
+        return os.fstat(self.opened()).st_size
 
 
-def read_index(path: Path, records: Path) -> np.ndarray:
+def record_places(source: Source) -> Iterator[Tuple[int, int]]:
+    """Yield where each record of a file begins and ends, found by going from one to the next.
+
+    Raises
+    ------
+    DataError
+        At the first that is damaged, with its number and place.
+    """
+    size, start, number = source.size(), 0, 0
+    while start < size:
+        where = f"{source.path}, record {number} at byte {start}"
+        stop, kind = start, FIRST
+        while kind in (FIRST, MIDDLE):
+            kind, length = part_at(source.read(HEAD.size, stop), where, inside=stop > start)
+            stop += HEAD.size + length + -length % 4
+        if stop > size:
+            raise damaged(where, f"it ends within a record, {stop - size:,} bytes are missing")
+        yield start, stop
+        start, number = stop, number + 1
+
+
+def scanned(source: Source) -> Tuple[np.ndarray, np.ndarray]:
+    """Return where all records begin and end, int64, without an index."""
+    places = np.array(list(record_places(source)), dtype=np.int64).reshape(-1, 2)
+    return places[:, 0].copy(), places[:, 1].copy()
+
+
+def read_index(path: Path, size: int) -> np.ndarray:
     """Return where the records begin, int64, in the order of the index.
 
     Raises
     ------
     DataError
-        If the index is damaged, or is not that of the record file.
+        If the index is damaged, or cannot be that of a record file of ``size`` bytes.
     """
+    remedy = "remove it: without an index the record file is read through"
     try:
         lines = path.read_text(encoding="ascii").splitlines()
-        starts = np.array([int(line.split("\t")[1]) for line in lines], dtype=np.int64)
-    except (OSError, ValueError, IndexError) as error:
-        raise DataError(
-            f"'{path}' is no index of a record file ({error})",
-            "remove it: without an index the record file is read through",
-        ) from error
-    size = records.stat().st_size
+        keys, places = zip(*(map(int, line.split("\t")) for line in lines))
+        starts = np.array(places, dtype=np.int64)
+    except (OSError, ValueError, OverflowError) as error:
+        raise DataError(f"'{path}' is no index of a record file ({error})", remedy) from error
+    if len(set(keys)) < len(keys):
+        raise DataError(f"'{path}' has a key twice", remedy)
     ordered = np.sort(starts)
-    if not len(starts) or ordered[0] != 0 or ordered[-1] >= size or (np.diff(ordered) <= 0).any():
-        raise DataError(
-            f"'{path}' is not the index of '{records}'",
-            "remove it: without an index the record file is read through",
-        )
+    if ordered[0] != 0 or ordered[-1] >= size or (np.diff(ordered) <= 0).any():
+        raise DataError(f"'{path}' is not the index of the record file beside it", remedy)
     return starts
 
 
+def following(starts: np.ndarray, size: int) -> np.ndarray:
+    """Return where the record after each one begins."""
+    order = np.argsort(starts, kind="stable")
+    stops = np.empty_like(starts)
+    stops[order] = np.append(starts[order][1:], size)
+    return stops
+
+
 class RecordListing(Listing):
-    """Images in a record file.
+    """Images in a record file, in the order of its index.
 
     Parameters
     ----------
@@ -164,12 +255,13 @@ class RecordListing(Listing):
     path : Path
         The record file.
     index : Path, optional
-        Its index; the file of the same name that ends with ``.idx``, if there is one.
+        Its index; the file of the same name that ends with ``.idx``, if there is one. Without one
+        the record file is read through.
 
     Raises
     ------
     DataError
-        If a file is missing or damaged.
+        If a file is missing or damaged, or the index leaves out a record.
     """
 
     def __init__(self, name: str, split: str, path: Path, index: Optional[Path] = None) -> None:
@@ -182,89 +274,91 @@ class RecordListing(Listing):
         if index is not None and not index.is_file():
             raise DataError(f"there is no index '{index}'", "leave it out, or check the path")
         index = index or self.path.with_suffix(".idx")
-        self.starts = np.zeros(0, dtype=np.int64)
-        labels, lengths = self.scan(index if index.is_file() else None)
-        names = class_list(self.path.parent / CLASSES_FILE, labels)
-        super().__init__(name, split, labels, names, listing_hash(labels, lengths))
-
-    def scan(self, index: Optional[Path]) -> Tuple[np.ndarray, np.ndarray]:
-        """Read the heads of all records; return labels and lengths of the images."""
-        size = self.path.stat().st_size
-        if index is None:
-            starts, heads = [], []
-            for start, payload in records_in(self.path):
-                label, image = unpack(payload, f"{self.path.name}, byte {start}")
-                starts.append(start)
-                heads.append((label, len(image)))
-            self.starts = np.array(starts, dtype=np.int64)
+        self.source = Source(self.path)
+        size = self.source.size()
+        if index.is_file() and size:
+            self.starts = read_index(index, size)
+            self.stops = following(self.starts, size)
         else:
-            self.starts = read_index(index, self.path)
-            stops = following(self.starts, size)
-            with open(self.path, "rb") as stream:
-                heads = [self.head(stream, i, int(stop)) for i, stop in enumerate(stops)]
-        if not heads:
+            self.starts, self.stops = scanned(self.source)
+        if not len(self.starts):
             raise DataError(f"'{self.path}' holds no record", REMEDY)
-        found = np.array(heads, dtype=np.int64)
-        return found[:, 0].copy(), found[:, 1].copy()
+        labels, self.lengths = self.heads(index)
+        names = class_list(self.path.parent / CLASSES_FILE, labels, self)
+        super().__init__(name, split, labels, names, listing_hash(labels, self.lengths))
 
-    def head(self, stream: BinaryIO, index: int, stop: int) -> Tuple[int, int]:
-        """Return label and length of an image; a record in parts is read whole."""
-        start, where = int(self.starts[index]), self.where(index)
-        stream.seek(start)
-        content = stream.read(HEAD.size + LABELS.size + 4)
-        if len(content) < HEAD.size + LABELS.size:
-            raise damaged(where, "it ends within a record")
-        magic, word = HEAD.unpack_from(content)
-        kind, length = word >> LENGTH_BITS, word & ((1 << LENGTH_BITS) - 1)
-        if magic != MAGIC or start + HEAD.size + length > stop:
-            raise damaged(where, "no record begins here, or the index is another file's")
-        if kind == WHOLE:
-            label, rest = unpack(content[HEAD.size :], where)
-            return label, length - (len(content) - HEAD.size - len(rest))
-        label, image = unpack(self.payload(stream, index), where)
+    def heads(self, index: Path) -> Tuple[np.ndarray, np.ndarray]:
+        """Return label and length of every image, int64, from the heads of the records."""
+        content = b"".join(
+            self.source.read(START.itemsize, start).ljust(START.itemsize, b"\0")
+            for start in self.starts.tolist()
+        )
+        found = np.frombuffer(content, dtype=START)
+        length = (found["word"] & LONGEST).astype(np.int64)
+        count = found["count"].astype(np.int64)
+        values = np.where(count == 1, found["first"], found["label"]).astype(np.float64)
+        values = np.nan_to_num(values, nan=-1.0)
+        lengths = length - LABELS.size - 4 * count
+        plain = (found["magic"] == MAGIC) & (found["word"] >> LENGTH_BITS == WHOLE)
+        plain &= self.starts + HEAD.size + length + -length % 4 == self.stops
+        plain &= (count <= 1) & (lengths >= 0)
+        plain &= (values >= 0) & (values < MOST_CLASSES) & (values == np.floor(values))
+        labels = np.where(plain, values, 0).astype(np.int64)
+        for number in np.flatnonzero(~plain).tolist():
+            labels[number], lengths[number] = self.odd_head(number, index)
+        return labels, lengths
+
+    def odd_head(self, number: int, index: Path) -> Tuple[int, int]:
+        """Return label and length of a record in parts, or tell what is wrong with it."""
+        try:
+            payload = self.payload(number)
+        except DataError:
+            # Whose fault is it? This raises if it is the record file's.
+            scanned(self.source)
+            raise DataError(
+                f"'{index}' is not the index of '{self.path}': no record lies at byte "
+                f"{self.starts[number]}, up to {self.stops[number]}",
+                "remove it: without an index the record file is read through",
+            ) from None
+        label, image = unpack(payload, self.where(number))
         return label, len(image)
 
-    def payload(self, stream: BinaryIO, index: int) -> bytes:
+    def payload(self, index: int) -> bytes:
         """Return the payload of a record."""
-        stream.seek(int(self.starts[index]))
-        found = read_record(stream, self.where(index))
-        if found is None:
-            raise damaged(self.where(index), "it ends before this record")
-        return found
+        start, stop = int(self.starts[index]), int(self.stops[index])
+        return payload_of(self.source.read(stop - start, start), self.where(index))
 
     def read(self, index: int) -> bytes:
         """Return an image as it is encoded."""
-        try:
-            with open(self.path, "rb") as stream:
-                return unpack(self.payload(stream, index), self.where(index))[1]
-        except OSError as error:
-            raise DataError(
-                f"'{self.path}' cannot be read ({error.strerror})", "check the disk"
-            ) from error
+        return unpack(self.payload(index), self.where(index))[1]
 
     def where(self, index: int) -> str:
-        """Return the file and the number of a record."""
-        return f"{self.path}, record {index}"
+        """Return the file and the number and the place of a record."""
+        return f"{self.path}, record {index} at byte {self.starts[index]}"
 
 
-def following(starts: np.ndarray, size: int) -> np.ndarray:
-    """Return where the record after each one begins."""
-    order = np.argsort(starts, kind="stable")
-    stops = np.empty_like(starts)
-    stops[order] = np.append(starts[order][1:], size)
-    return stops
-
-
-def class_list(path: Path, labels: np.ndarray) -> Tuple[str, ...]:
+def class_list(path: Path, labels: np.ndarray, listing: RecordListing) -> Tuple[str, ...]:
     """Return the names of classes: those in a file, one a line, or numbers where there is none."""
-    count = int(labels.max()) + 1
+    largest = int(labels.argmax())
+    count = int(labels[largest]) + 1
     if not path.is_file():
+        if count > len(labels):
+            raise DataError(
+                f"'{listing.where(largest)}' has the label {count - 1}, there are {len(labels)} "
+                "records",
+                f"name the classes in '{path}', one a line, if that is right",
+            )
         return tuple(f"class-{number}" for number in range(count))
-    names = tuple(path.read_text(encoding="utf-8").split("\n")[:-1])
+    try:
+        text = path.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError as error:
+        raise DataError(f"'{path}' cannot be read ({error.strerror})", "check the path") from error
+    names = tuple(text[:-1].split("\n") if text.endswith("\n") else text.split("\n"))
     if len(names) < count:
         raise DataError(
-            f"'{path}' names {len(names)} classes, the records have {count}",
-            "give the file that 'gluontricks data rec' wrote beside them",
+            f"'{listing.where(largest)}' has the label {count - 1}, '{path}' names {len(names)} "
+            "classes",
+            "give the file that 'gluontricks data rec' wrote beside it",
         )
     return names
 
