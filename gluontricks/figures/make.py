@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List, Union
+from typing import Any, List, Mapping, Sequence, Union
 
 from gluontricks.errors import DataError
 from gluontricks.figures import bag_of_tricks
 from gluontricks.figures.canvas import MATPLOTLIB, Picture
+from gluontricks.figures.gaps import gap_picture, read_gaps
 from gluontricks.files import make_folder, write_atomic
 from gluontricks.results import complexity, registry
 
 FOLDER = "figures"
+# Recipes of ten classes whose runs Figure 4b shows.
+UNSMOOTHED_AND_SMOOTHED = (
+    "imagenette-resnet18_v1d-4epochs-hard",
+    "imagenette-resnet18_v1d-4epochs",
+)
 
 
 def all_figures(results_dir: Union[str, Path]) -> List[Picture]:
@@ -30,7 +36,20 @@ def all_figures(results_dir: Union[str, Path]) -> List[Picture]:
             f"there is no {complexity.FILE} in '{results_dir}'",
             "write it: python scripts/make_complexity.py",
         )
-    return bag_of_tricks.pictures(counted, registry.load(results_dir))
+    records = registry.load(results_dir)
+    return [*bag_of_tricks.pictures(counted, records), *measured_gaps(records, Path(results_dir))]
+
+
+def measured_gaps(records: Sequence[Mapping[str, Any]], results_dir: Path) -> List[Picture]:
+    """Return Figure 4b from two recipes' first seeds; nothing while one of them has not run."""
+    runs: List[str] = []
+    for name in UNSMOOTHED_AND_SMOOTHED:
+        mine = [r for r in records if r["recipe"] == name and r["status"] == "completed"]
+        runs += [r["run_id"] for r in sorted(mine, key=lambda r: r["seed"]["root"])[:1]]
+    if len(runs) < len(UNSMOOTHED_AND_SMOOTHED):
+        return []
+    without, smoothed = (read_gaps(run, results_dir) for run in runs)
+    return [gap_picture(without, smoothed, name="bag-of-tricks-figure-4b")]
 
 
 def compares_svg() -> bool:
