@@ -227,14 +227,14 @@ def append(path: Optional[Path], records: Sequence[Dict[str, Any]]) -> None:
     print(f"appended {len(records)} record{'s' * (len(records) != 1)} to {path}")
 
 
-def parser_of(description: Optional[str]) -> argparse.ArgumentParser:
+def parser_of(description: Optional[str], data: str = "CIFAR-100") -> argparse.ArgumentParser:
     """Return a parser with the arguments that every benchmark has."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--worker", metavar="NAME", help="measure once, in this process")
     parser.add_argument("--threads", type=int, default=physical_cores(), help="[%(default)s]")
-    parser.add_argument("--data-dir", type=Path, help="folder with CIFAR-100; random images if not")
+    parser.add_argument("--data-dir", type=Path, help=f"folder with {data}; random images if not")
     parser.add_argument("--out", type=Path, metavar="FILE", help="append the records as JSON lines")
     return parser
 

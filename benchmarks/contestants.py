@@ -32,12 +32,15 @@ class Contestant(NamedTuple):
         Waits for all updates and returns the last loss.
     data : str
         Where the images come from.
+    waited : callable, optional
+        Returns the seconds that its batches have been waited for so far.
     """
 
     shapes: List[Tuple[int, ...]]
     step: Callable[[], None]
     finish: Callable[[], float]
     data: str
+    waited: Optional[Callable[[], float]] = None
 
 
 def gluontricks(

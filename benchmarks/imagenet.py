@@ -2,20 +2,37 @@
 
 Contestants
 -----------
-gluontricks-fp32
-    Our learner with everything a real run does: images of Imagenette are read, decoded, cropped
-    and augmented by processes (the paper's six steps), smoothed targets, forward, backward, update.
+gluontricks-fp32, gluontricks-bf16
+    Our learner with everything a real run does per step: images of Imagenette (128 pixels) are
+    read, decoded, cropped and augmented by processes, as many as a run has by default (the paper's
+    steps: crop of 8 to 100 % resized, flip, brightness, saturation, hue, lighting), normalisation,
+    targets smoothed by 0.1, forward, backward, update (NAG). Threads: physical cores.
+    With --synthetic: random uint8 images of the network's size that lie in memory; nothing is read,
+    decoded, cropped or augmented, but they are normalised and the targets smoothed at every step.
 gluontricks-torch-fp32, gluontricks-torch-bf16
     The same on the PyTorch engine.
 gluoncv
-    GluonCV's network in the loop of its ImageNet script with label smoothing, in hybrid mode, as
-    shipped: its own transforms for folders in a DataLoader with 4 processes, split_and_load,
-    Trainer('nag'), the metric updated at every step; OMP_NUM_THREADS unset.
+    GluonCV's network and the loop of its ImageNet script with --mode hybrid --label-smoothing, as
+    shipped: ImageFolderDataset of the same images; the script's own transforms for folders
+    (RandomResizedCrop, RandomFlipLeftRight, RandomColorJitter(0.4, 0.4, 0.4), RandomLighting(0.1),
+    ToTensor, Normalize) in a DataLoader with 4 worker processes, shuffled, last batch discarded;
+    split_and_load on one CPU; SoftmaxCrossEntropyLoss on smoothed labels; Trainer('nag', momentum
+    0.9, decay 1e-4); the accuracy updated at every step; OMP_NUM_THREADS unset. Different from the
+    script: 10 classes, batch 16 (its default is 32), crops of 128 for resnet18_v1d (the zoo has no
+    such network: it is ResNetV1b of basic blocks, with deep stem and average-pooled shortcuts), a
+    constant rate, and there is no evaluation, log or saving. It augments with contrast, not hue.
 pytorch-fp32, pytorch-bf16
     The same network as a module of PyTorch, channels last, SGD with Nesterov momentum (fused), on
     random batches that lie in memory: no pipeline at all, while ours decodes on the same cores.
+    Their labels are not smoothed. bf16 is torch.autocast on the CPU. Threads: physical cores.
 
-Every measurement is a process of its own; contestants alternate. glibc keeps freed memory in all.
+All learn at the rate 0.1 x 16/256. Peak memory is that of the main process; the processes that
+decode are not in it. Waiting is the time in which the main process asks for a batch and has none;
+on MXNet, which computes meanwhile, it is an upper bound of what a step loses.
+Where Imagenette is not found, both sides read random JPEGs of its size, made for the comparison.
+Every measurement is a process of its own; contestants alternate, A B A B. Before that, the shapes
+of all trained parameters are compared. glibc's allocator is told to keep freed memory in all of
+them. Steps before the clock starts are not counted; the clock stops after the last update.
 """
 
 from __future__ import annotations
@@ -23,11 +40,15 @@ from __future__ import annotations
 import argparse
 import hashlib
 import math
-import resource
+import os
 import sys
+import tempfile
 import time
-from typing import Any, Dict, List, Tuple
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
+import numpy as np
 from common import (
     answer,
     append,
@@ -40,103 +61,245 @@ from common import (
     summarise,
     worker_words,
 )
-from imagenet_contestants import BATCH, CONTESTANTS, SIZES
+from imagenet_contestants import BATCH, CONTESTANTS, DATASET, SIZES, Source
+from PIL import Image
 
+from gluontricks.data import dataset_info
+from gluontricks.data.listing import find_part
 from gluontricks.data.locations import data_folder
-from gluontricks.machine import cpu
+from gluontricks.errors import DataError
+from gluontricks.machine import cpu, peak_memory
+
+Pair = Tuple[str, str]
 
 # The least median ratio wanted.
-TARGETS: Dict[Tuple[str, str], float] = {
+TARGETS: Dict[Pair, float] = {
     ("gluontricks-fp32", "gluoncv"): 2.0,
     ("gluontricks-fp32", "pytorch-fp32"): 1.0,
     ("gluontricks-torch-fp32", "pytorch-fp32"): 0.95,
     ("gluontricks-torch-bf16", "pytorch-bf16"): 0.95,
 }
+LARGEST_PEAK_GB = 6.0
+LARGEST_WAIT = 0.05
+# With 10 classes; at 1000 the larger one has 25,576,264, 990 x 2049 more.
+PARAMETERS = {"resnet18_v1d": 11_200_874, "resnet50_v1d": 23_547_754}
+# Timed steps, and those before: 15 to 20 seconds on two cores.
+STEPS = {"resnet18_v1d": (120, 10), "resnet50_v1d": (8, 2)}
+RANDOM_IMAGES = 64
 
 
 def worker(options: argparse.Namespace) -> Dict[str, Any]:
     """Build one contestant, time its steps, and return what was measured."""
-    keep_memory()
-    build = CONTESTANTS[options.worker]
-    contestant = build(options.model, options.threads, data_folder(options.data_dir))
+    kept = keep_memory()
+    source = Source(data_folder(options.data_dir), options.synthetic)
+    contestant = CONTESTANTS[options.worker](options.model, options.threads, source)
     shapes = sorted(tuple(shape) for shape in contestant.shapes)
+    result = {
+        "name": options.worker,
+        "parameters": sum(math.prod(shape) for shape in shapes),
+        "shapes": hashlib.sha256(repr(shapes).encode()).hexdigest()[:16],
+        "data": contestant.data,
+        "allocator_keeps": kept,
+    }
+    if not options.steps:
+        return result
     for _ in range(options.warmup):
         contestant.step()
-    contestant.finish()
-    began = time.perf_counter()
+    if options.warmup:
+        contestant.finish()
+    waited = contestant.waited or (lambda: 0.0)
+    before = waited()
+    wall, processor = time.perf_counter(), time.process_time()
     for _ in range(options.steps):
         contestant.step()
     loss = contestant.finish()
-    seconds = time.perf_counter() - began
+    wall, processor = time.perf_counter() - wall, time.process_time() - processor
     if not math.isfinite(loss):
         raise SystemExit(f"error: {options.worker} diverged: its last loss is {loss}")
     return {
-        "name": options.worker,
-        "shapes": hashlib.sha256(repr(shapes).encode()).hexdigest()[:16],
-        "data": contestant.data,
-        "images_per_second": options.steps * BATCH / seconds,
-        "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9,
+        **result,
+        "images_per_second": options.steps * BATCH / wall,
+        "step_ms": wall / options.steps * 1e3,
+        "cpu_ms": processor / options.steps * 1e3,
+        "waiting": None if contestant.waited is None else (waited() - before) / wall,
+        "peak_gb": peak_memory() / 1e9,
+        "loss": loss,
     }
 
 
-def measure(name: str, options: argparse.Namespace) -> Dict[str, Any]:
+def measure(name: str, options: argparse.Namespace, *, steps: int) -> Dict[str, Any]:
     """Return one measurement of a contestant, made in a process of its own."""
-    words = ["--model", options.model, "--steps", str(options.steps)]
-    words += ["--warmup", str(options.warmup)]
+    words = ["--model", options.model, "--steps", str(steps), "--warmup", str(options.warmup)]
+    words += ["--synthetic"] if options.synthetic else []
+    # GluonCV's script leaves the threads to MXNet.
     threads = None if name == "gluoncv" else options.threads
     return run_worker(__file__, worker_words(name, options, *words), threads=threads)
 
 
-def compare(pair: Tuple[str, str], options: argparse.Namespace) -> Dict[str, Any]:
+def check_same_work(names: Sequence[str], options: argparse.Namespace) -> None:
+    """Exit unless every contestant trains parameters of the same shapes, as many as published."""
+    found = {name: measure(name, options, steps=0) for name in names}
+    for name, about in found.items():
+        print(f"{name:22} {about['parameters']:,} parameters, data: {about['data']}", flush=True)
+    expected = PARAMETERS[options.model]
+    wrong = [name for name, about in found.items() if about["parameters"] != expected]
+    if wrong or len({about["shapes"] for about in found.values()}) != 1:
+        raise SystemExit(f"error: not the same network: {', '.join(wrong or names)}")
+
+
+def compare(pair: Pair, options: argparse.Namespace, busy: bool) -> Dict[str, Any]:
     """Measure two contestants in turn; print each ratio and what they say together."""
-    print(f"\n{pair[0]} against {pair[1]}: {options.model} at {SIZES[options.model]} pixels")
+    size = SIZES[options.model]
+    print(f"\n{pair[0]} against {pair[1]}, images/s of {options.model} at {size}, batch {BATCH}")
     rounds: List[Dict[str, Any]] = []
     for number in range(options.pairs):
         load = load_average()
-        first, second = (measure(name, options) for name in pair)
-        if first["shapes"] != second["shapes"]:
-            raise SystemExit("error: not the same network")
+        first, second = (measure(name, options, steps=options.steps) for name in pair)
         ratio = first["images_per_second"] / second["images_per_second"]
         rounds.append({"a": first, "b": second, "ratio": ratio, "load": load})
         print(
-            f"{number + 1:4}: {first['images_per_second']:7.1f} {second['images_per_second']:7.1f}"
+            f"{number + 1:4}: {first['images_per_second']:7.2f} {second['images_per_second']:7.2f}"
             f"   ratio {ratio:.3f}",
             flush=True,
         )
     summary = summarise([entry["ratio"] for entry in rounds])
-    peak = max(entry["a"]["peak_gb"] for entry in rounds)
-    verdict = "no target"
-    if pair in TARGETS:
-        reached = summary.median >= TARGETS[pair]
-        verdict = f"target {TARGETS[pair]:g}: {'reached' if reached else 'missed'}"
-    print(f"median ratio {summary}; {verdict}; our peak {peak:.1f} GB")
+    sides = {side: summary_of([entry[side] for entry in rounds]) for side in ("a", "b")}
+    verdict = judge(pair, summary.median)
+    print(f"median ratio {summary}\n{verdict}")
+    shown = not busy and not summary.low <= 1.0 <= summary.high
+    if not shown:
+        print("no difference shown")
     return {
         "pair": list(pair),
         "model": options.model,
+        "image_size": size,
         "batch_size": BATCH,
+        "synthetic": options.synthetic,
+        "steps": options.steps,
+        "warmup": options.warmup,
         "ratio": summary._asdict(),
+        "sides": sides,
+        "difference_shown": shown,
         "verdict": verdict,
         "rounds": rounds,
     }
 
 
+def summary_of(runs: Sequence[Dict[str, Any]]) -> Dict[str, Any]:
+    """Print and return one side's median rate, cores, share of waiting, and its largest peak."""
+    name = runs[0]["name"]
+    rate = float(np.median([run["images_per_second"] for run in runs]))
+    cores = float(np.median([run["cpu_ms"] / run["step_ms"] for run in runs]))
+    peak = max(run["peak_gb"] for run in runs)
+    print(f"{name}: median {rate:.2f} images/s, {cores:.2f} cores busy, peak {peak:.2f} GB", end="")
+    found = {"name": name, "images_per_second": rate, "cores": cores, "peak_gb": peak}
+    if runs[0]["waiting"] is None:
+        print()
+        return found
+    waiting = float(np.median([run["waiting"] for run in runs]))
+    print(f", {waiting:.1%} of the step waiting for data")
+    found["waiting"] = waiting
+    if name.startswith("gluontricks"):
+        found["peak_verdict"] = at_most(LARGEST_PEAK_GB, peak)
+        found["waiting_verdict"] = at_most(LARGEST_WAIT, waiting)
+        print(f"  peak, {found['peak_verdict']}; waiting, {found['waiting_verdict']}")
+    return found
+
+
+def at_most(limit: float, value: float) -> str:
+    """Return what a value says about the largest wanted."""
+    return f"target at most {limit:g}: {'reached' if value <= limit else 'missed'}"
+
+
+def judge(pair: Pair, ratio: float) -> str:
+    """Return what a median ratio says about the target of its pair."""
+    if pair not in TARGETS:
+        return "no target"
+    return f"target {TARGETS[pair]:g}: {'reached' if ratio >= TARGETS[pair] else 'missed'}"
+
+
+@contextmanager
+def images(folder: Optional[Path]) -> Iterator[Tuple[Optional[Path], str]]:
+    """Give the folder of Imagenette, or of random JPEGs made for the while, and what is in it."""
+    try:
+        for split in ("train", "val"):
+            find_part(DATASET, split, folder)
+    except DataError as error:
+        print(f"{error.cause}: random JPEGs instead", flush=True)
+    else:
+        yield folder, DATASET
+        return
+    with tempfile.TemporaryDirectory() as made:
+        write_images(Path(made))
+        yield Path(made), "random JPEGs"
+
+
+def write_images(root: Path) -> None:
+    """Write smooth random JPEGs of 128 pixels as Imagenette lies in its folder."""
+    generator = np.random.default_rng(0)
+    for split, count in (("train", RANDOM_IMAGES), ("val", 1)):
+        for name in dataset_info(DATASET).class_names:
+            folder = root / "imagenette2-128" / split / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                # Noise of every pixel would take far longer to decode than a photograph.
+                noise = generator.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+                image = Image.fromarray(noise).resize((128, 128), Image.Resampling.BICUBIC)
+                image.save(folder / f"{number}.JPEG", quality=90)
+
+
+def parse(words: Optional[Sequence[str]] = None) -> argparse.Namespace:
+    """Return the options of a command line."""
+    parser = parser_of(__doc__, "Imagenette in folders")
+    parser.add_argument(
+        "--model", choices=tuple(SIZES), default="resnet18_v1d", help="[%(default)s]"
+    )
+    parser.add_argument(
+        "--compare",
+        nargs=2,
+        action="append",
+        metavar=("A", "B"),
+        choices=sorted(CONTESTANTS),
+        help="two contestants; may be repeated [every pair that has a target]",
+    )
+    parser.add_argument(
+        "--synthetic", action="store_true", help="ours gets images in memory; not with gluoncv"
+    )
+    parser.add_argument("--pairs", type=int, default=10, help="[%(default)s]")
+    parser.add_argument("--steps", type=int, help="timed steps [15 to 20 seconds of them]")
+    parser.add_argument("--warmup", type=int, help="steps before [a tenth of that, or more]")
+    options = parser.parse_args(words)
+    if options.worker and options.worker not in CONTESTANTS:
+        parser.error(f"no contestant '{options.worker}': choose from {', '.join(CONTESTANTS)}")
+    steps, warmup = STEPS[options.model]
+    options.steps = steps if options.steps is None else options.steps
+    options.warmup = warmup if options.warmup is None else options.warmup
+    if options.pairs < 1 or options.steps < (0 if options.worker else 1) or options.warmup < 0:
+        parser.error("--pairs and --steps must be at least 1, --warmup at least 0")
+    options.compare = [tuple(pair) for pair in options.compare or pairs_with_target(options)]
+    names = [options.worker] if options.worker else sum(options.compare, ())
+    if options.synthetic and "gluoncv" in names:
+        parser.error("--synthetic would have no effect on gluoncv: its loop reads its own images")
+    return options
+
+
+def pairs_with_target(options: argparse.Namespace) -> List[Pair]:
+    """Return the pairs that are compared unless others are named."""
+    return [pair for pair in TARGETS if not (options.synthetic and "gluoncv" in pair)]
+
+
 def main() -> int:
     """Run a worker, or the comparisons asked for."""
-    parser = parser_of(__doc__)
-    parser.add_argument("--model", choices=tuple(SIZES), default="resnet18_v1d")
-    parser.add_argument("--compare", nargs=2, action="append", metavar=("A", "B"))
-    parser.add_argument("--pairs", type=int, default=10, help="[%(default)s]")
-    parser.add_argument("--steps", type=int, default=20, help="timed steps [%(default)s]")
-    parser.add_argument("--warmup", type=int, default=4, help="steps before [%(default)s]")
-    options = parser.parse_args()
+    options = parse()
     if options.worker:
         answer(worker(options))
-    pairs = [tuple(pair) for pair in options.compare or TARGETS]
     busy = is_busy()
-    print(f"{cpu().model}, {options.threads} threads")
-    for pair in pairs:
-        result = {**compare(pair, options), "busy": busy}
-        append(options.out, [record("imagenet", options.threads, result)])
+    print(f"{cpu().model}, {os.cpu_count()} logical processors, {options.threads} threads")
+    with images(options.data_dir) as (options.data_dir, data):
+        check_same_work(sorted({name for pair in options.compare for name in pair}), options)
+        for pair in options.compare:
+            result = {**compare(pair, options, busy), "busy": busy, "data": data}
+            append(options.out, [record("imagenet", options.threads, result)])
     return 0
 
 
