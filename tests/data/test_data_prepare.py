@@ -348,6 +348,34 @@ def test_hostile_members_are_refused_and_write_nothing_outside(archives, tmp_pat
     assert not list(tmp_path.rglob("*evil*"))
 
 
+def special(kind, name):
+    """A tar archive with one member that is no file, or with a file twice."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        for _ in range(2 if kind == tarfile.REGTYPE else 1):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, "/etc/passwd"
+            archive.addfile(member)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, tarfile.REGTYPE]
+)
+@pytest.mark.parametrize("place", ["train", "class", "val"])
+def test_links_devices_and_repeated_members_are_refused(archives, tmp_path, kind, place):
+    if place == "val":
+        (archives / VALIDATION).write_bytes(special(kind, "ILSVRC2012_val_00000001.JPEG"))
+    elif place == "train":
+        (archives / TRAIN).write_bytes(special(kind, f"{WNIDS[0]}.tar"))
+    else:
+        classes = {f"{w}.tar": special(kind, f"{w}_1.JPEG") for w in WNIDS}
+        (archives / TRAIN).write_bytes(tar_of(classes))
+    prepare(archives, tmp_path / "out", "--no-checksums", "-j", "1", code=65)
+    split = "val" if place == "val" else "train"
+    assert not list((tmp_path / "out" / split).rglob("*.JPEG"))
+
+
 def test_a_cut_archive_is_refused(archives, tmp_path):
     content = (archives / VALIDATION).read_bytes()
     (archives / VALIDATION).write_bytes(content[:-12_000])
