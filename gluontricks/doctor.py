@@ -82,7 +82,7 @@ def diagnose(out: str = "runs", data_dir: Optional[str] = None) -> List[Finding]
         memory_finding(machine.free_memory()),
         allocator_finding(platform.libc_ver(), os.environ),
         *gpu_findings(graphics, cuda_build(), torch=_version("torch")),
-        *(data_finding(row) for row in listing(folder)),
+        *(data_finding(row) for row in listing(folder) if row["found"] or not row["on_disk"]),
         writable_finding("output folder", Path(out), "--out"),
         writable_finding("data folder", folder, "--data-dir", WARN),
     ]

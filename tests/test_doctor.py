@@ -165,6 +165,16 @@ def test_a_missing_data_set_comes_with_the_command_that_fetches_it():
     assert "gluontricks data fetch cifar100" in doctor.data_finding(row).remedy
 
 
+def test_images_on_disk_are_told_where_they_are_and_not_missed_elsewhere(tmp_path):
+    named_data = {f.name for f in doctor.diagnose(data_dir=tmp_path) if f.name.startswith("data ")}
+    assert "data cifar100" in named_data
+    assert not named_data & {"data imagenet", "data imagenette"}
+    for part in ("train", "val"):
+        (tmp_path / "ILSVRC2012" / part).mkdir(parents=True)
+    found = named(doctor.diagnose(data_dir=tmp_path), "data imagenet")
+    assert found.value.endswith("ILSVRC2012")
+
+
 def test_without_mxnet_the_rest_is_still_diagnosed(monkeypatch, tmp_path):
     def absent():
         raise mxnet_shim.MXNetError("MXNet is not installed", "run `make install`")

@@ -76,9 +76,10 @@ def show_list(args: argparse.Namespace) -> int:
         print_json(rows)
         return 0
     for row in rows:
+        classes, train, test = (row[key] or "-" for key in ("classes", "train", "test"))
         put(
-            f"{row['name']:<16} {row['classes']:>4} classes  {row['train']:>7} train  "
-            f"{row['test']:>6} test  {row['found'] or 'not found'}"
+            f"{row['name']:<16} {classes:>4} classes  {train:>7} train  {test:>6} test  "
+            f"{row['found'] or 'not found'}"
         )
     return 0
 

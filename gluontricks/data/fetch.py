@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Union
 
 from gluontricks.data import load_split
+from gluontricks.data.listing import PARTS, find_part
 from gluontricks.data.locations import FAMILY, LAYOUTS, Layout, data_folder, find
 from gluontricks.data.registry import DATASETS, SPLITS, dataset_info
-from gluontricks.errors import DownloadError, OutputError, UsageError
+from gluontricks.errors import DataError, DownloadError, OutputError, UsageError
 from gluontricks.files import make_folder, write_error
 
 SOURCE = "https://www.cs.toronto.edu/~kriz/"
@@ -44,13 +45,18 @@ def fetch(
     Raises
     ------
     UsageError
-        If the data set needs no download, or there is none of that name.
+        If the data set needs no download or has none, or there is none of that name.
     DownloadError
         If it cannot be downloaded, or what came is not the official file; it is then removed.
     OutputError, DiskError
         If it cannot be written.
     """
-    dataset_info(name)
+    if dataset_info(name).on_disk:
+        raise UsageError(
+            f"'{name}' cannot be downloaded by this command",
+            "put its folders train/ and val/ where --data-dir or $GLUONTRICKS_DATA points; "
+            "'gluontricks data prepare imagenet' unpacks the official archives of ImageNet",
+        )
     if name not in FAMILY:
         raise UsageError(
             f"'{name}' needs no download", "use it as it is: it comes with the package"
@@ -137,8 +143,9 @@ def listing(data_dir: Optional[Union[str, Path]] = None) -> List[Dict[str, Any]]
     Returns
     -------
     list of dict
-        ``name``, ``classes``, ``image_size``, ``train`` and ``test`` (images), and ``found``:
-        the path of its files, ``embedded``, or None.
+        ``name``, ``classes``, ``image_size``, ``train`` and ``test`` (images; 0 is unknown),
+        ``on_disk`` (whether images are decoded when they are needed), and ``found``:
+        the path of its files, or of the folder of its images; ``embedded``, or None.
     """
     folder = data_folder(data_dir)
     return [
@@ -148,6 +155,7 @@ def listing(data_dir: Optional[Union[str, Path]] = None) -> List[Dict[str, Any]]
             "image_size": info.image_size,
             "train": info.train_size,
             "test": info.test_size,
+            "on_disk": info.on_disk,
             "found": _found(info.name, folder),
         }
         for info in DATASETS.values()
@@ -155,6 +163,11 @@ def listing(data_dir: Optional[Union[str, Path]] = None) -> List[Dict[str, Any]]
 
 
 def _found(name: str, folder: Path) -> Optional[str]:
+    if dataset_info(name).on_disk:
+        try:
+            return str([find_part(name, split, folder) for split in PARTS][0].parent)
+        except DataError:
+            return None
     if name not in FAMILY:
         return "embedded"
     places = [find(name, split, folder) for split in SPLITS]

@@ -151,6 +151,8 @@ def write_records(
                     report(f"{path.name}: {parts[number][1]:,} of {len(listing):,} images")
         os.replace(partial, path)
         sync_folder(path.parent)
+    except BrokenPipeError:
+        raise  # Whoever read the report has gone.
     except OSError as error:
         raise write_error(error, path) from error
 

@@ -118,9 +118,10 @@ def report_on(name: str, parts: Dict[str, Path], jobs: int) -> Dict[str, Any]:
             "sha256": listing.sha256,
         }
     pair = [listings[split] for split in PARTS if split in listings]
-    wrong = pair_problems(*pair) if len(pair) == 2 else label_problems(*listings.values())
-    problems += [Problem("classes", name, error.cause) for error in wrong if listings]
+    for listing in listings.values() if len(pair) < 2 else ():
+        problems += [Problem("classes", name, error.cause) for error in label_problems(listing)]
     if len(pair) == 2:
+        problems += [Problem("classes", name, error.cause) for error in pair_problems(*pair)]
         problems += duplicates(pair, [digests[split] for split in PARTS])
     report["problems"] = [problem._asdict() for problem in problems]
     return report

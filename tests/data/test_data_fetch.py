@@ -123,6 +123,9 @@ def test_an_unusable_folder_and_embedded_or_unknown_data_are_refused(tmp_path):
         fetching.fetch("cifar10", tmp_path / "file")
     with pytest.raises(UsageError, match="no download"):
         fetching.fetch("digits", tmp_path)
+    with pytest.raises(UsageError, match="cannot be downloaded") as caught:
+        fetching.fetch("imagenet", tmp_path)
+    assert "gluontricks data prepare imagenet" in caught.value.remedy
     with pytest.raises(UsageError, match="did you mean 'cifar10'"):
         fetching.fetch("cifar-10", tmp_path)
 
@@ -147,6 +150,12 @@ def test_the_listing_says_where_data_lie_and_verify_reads_them(tmp_path):
     assert listed["cifar100-coarse"]["classes"] == 20
     assert listed["cifar10"]["found"] is None
     assert listed["digits"]["found"] == "embedded"
+    assert listed["imagenette"]["found"] is None
+    for part in ("train", "val"):
+        (tmp_path / "imagenette2-160" / part).mkdir(parents=True)
+    listed = {row["name"]: row for row in fetching.listing(tmp_path)}
+    assert listed["imagenette"]["found"] == str(tmp_path / "imagenette2-160")
+    assert listed["imagenet"]["found"] is None
     report = fetching.verify("cifar100", tmp_path)
     assert report["classes"] == 100
     assert report["train"]["images"] == 200

@@ -70,6 +70,50 @@ def test_records_that_were_interrupted_go_on_to_the_same_file(root, tmp_path, cu
     assert digests(tmp_path / "again") == digests(tmp_path / "whole")
 
 
+def test_records_go_on_from_any_place_and_without_their_index(root, tmp_path):
+    listing = FolderListing("folder", "train", root / "train")
+
+    def make(name):
+        return make_records(listing, tmp_path / name, jobs=1, report=lambda _: None,
+                            chunk_bytes=3000)  # fmt: skip
+
+    whole = make("whole").read_bytes()
+    rng = np.random.default_rng(0)
+    for number, cut in enumerate(rng.integers(0, len(whole) + 1, 12).tolist()):
+        name = f"cut-{number}"
+        (tmp_path / name).mkdir()
+        # After a loss of power the end of a file may be there by its length only.
+        left = whole[:cut] + bytes(500 * (number % 2))
+        (tmp_path / name / "train.rec.part").write_bytes(left)
+        assert make(name).read_bytes() == whole
+    # Killed between its two files.
+    (tmp_path / "whole" / "train.idx").unlink()
+    make("whole")
+    assert digests(tmp_path / "whole") == digests(tmp_path / "cut-0")
+
+
+def test_records_begun_of_other_images_are_begun_anew(root, tmp_path):
+    listing = FolderListing("folder", "train", root / "train")
+    make_records(listing, tmp_path / "whole", jobs=1, report=lambda _: None)
+    other = write_folder(tmp_path / "other", train=7, val=1)
+    changed = FolderListing("folder", "train", other / "train")
+    make_records(changed, tmp_path / "out", jobs=1, report=lambda _: None)
+    (tmp_path / "out" / "train.rec").rename(tmp_path / "out" / "train.rec.part")
+    (tmp_path / "out" / "train.idx").unlink()
+    make_records(listing, tmp_path / "out", jobs=1, report=lambda _: None, chunk_bytes=3000)
+    assert digests(tmp_path / "out") == digests(tmp_path / "whole")
+
+
+def test_a_reader_of_the_progress_that_has_gone_is_not_taken_for_a_full_disk(root, tmp_path):
+    listing = FolderListing("folder", "train", root / "train")
+
+    def report(_):
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        make_records(listing, tmp_path, jobs=1, report=report)
+
+
 def test_making_records_is_killed_and_goes_on(root, tmp_path):
     expected = tmp_path / "expected"
     assert command("data", "rec", root, "--out", expected, "-j", "1").code == 0
@@ -158,6 +202,53 @@ def test_damaged_records_are_found_and_never_end_the_process(root, tmp_path):
     path.write_bytes(bytes(content))
     (problem,) = [p for p in verified(tmp_path / "rec", 65)["problems"] if p["kind"] == "part"]
     assert "record 7" in problem["reason"]
+
+
+def test_a_path_without_a_part_that_reads_is_a_finding(root, tmp_path):
+    assert command("data", "rec", root, "--out", tmp_path / "rec", "--split", "val").code == 0
+    path = tmp_path / "rec" / "val.rec"
+    path.write_bytes(path.read_bytes()[:-10])
+    (tmp_path / "empty").mkdir()
+    for place in (path, tmp_path / "rec", tmp_path / "empty"):
+        problems = verified(place, 65)["problems"]
+        assert {problem["kind"] for problem in problems} == {"part"}
+    (problem,) = verified(path, 65)["problems"]
+    assert "10 bytes are missing" in problem["reason"]
+
+
+def damages(content):
+    """The content of a real image file, damaged in every way that must be found."""
+    length = len(content)
+    for missing in [*range(1, 13), *range(13, length, length // 20)]:
+        yield content[:-missing]
+    yield from (b"", bytes(length), bytes(64) + content[64:], b"<!doctype html><p>404</p>",
+                content[length // 2 :])  # fmt: skip
+
+
+def test_all_truncations_of_real_images_and_all_that_are_none_are_found(data_dir, tmp_path):
+    source = data_dir / "imagenette2-128" / "train"
+    folder, count = tmp_path / "photographs", 0
+    for name in ("n01440764", "n03888257"):
+        (folder / name).mkdir(parents=True)
+        for image in sorted((source / name).iterdir())[:5]:
+            for content in damages(image.read_bytes()):
+                (folder / name / f"damaged-{count:03}.JPEG").write_bytes(content)
+                count += 1
+            shutil.copy(image, folder / name / f"whole-{image.name}")
+    assert count > 300
+    problems = verified(folder, 65)["problems"]
+    assert {problem["kind"] for problem in problems} == {"image"}
+    assert len({problem["where"] for problem in problems}) == count
+    assert not any("whole-" in problem["where"] for problem in problems)
+
+
+@pytest.mark.slow
+def test_imagenette_and_its_records_verify(data_dir, tmp_path):
+    assert command("data", "verify", "imagenette", "--data-dir", data_dir).code == 0
+    done = command("data", "rec", data_dir / "imagenette2-128", "--out", tmp_path)
+    assert done.code == 0, done.err
+    found = verified(tmp_path, 0)
+    assert (found["train"]["images"], found["val"]["images"]) == (9469, 3925)
 
 
 def test_imagenette_is_known_by_name(root, tmp_path):
@@ -255,6 +346,34 @@ def test_hostile_members_are_refused_and_write_nothing_outside(archives, tmp_pat
     (archives / TRAIN).write_bytes(tar_of(classes))
     prepare(archives, tmp_path / "deep" / "out", "--no-checksums", code=65)
     assert not list(tmp_path.rglob("*evil*"))
+
+
+def special(kind, name):
+    """A tar archive with one member that is no file, or with a file twice."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        for _ in range(2 if kind == tarfile.REGTYPE else 1):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, "/etc/passwd"
+            archive.addfile(member)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, tarfile.REGTYPE]
+)
+@pytest.mark.parametrize("place", ["train", "class", "val"])
+def test_links_devices_and_repeated_members_are_refused(archives, tmp_path, kind, place):
+    if place == "val":
+        (archives / VALIDATION).write_bytes(special(kind, "ILSVRC2012_val_00000001.JPEG"))
+    elif place == "train":
+        (archives / TRAIN).write_bytes(special(kind, f"{WNIDS[0]}.tar"))
+    else:
+        classes = {f"{w}.tar": special(kind, f"{w}_1.JPEG") for w in WNIDS}
+        (archives / TRAIN).write_bytes(tar_of(classes))
+    prepare(archives, tmp_path / "out", "--no-checksums", "-j", "1", code=65)
+    split = "val" if place == "val" else "train"
+    assert not list((tmp_path / "out" / split).rglob("*.JPEG"))
 
 
 def test_a_cut_archive_is_refused(archives, tmp_path):
