@@ -28,7 +28,7 @@ CLI = (sys.executable, "-c", "import sys; from gluontricks.cli import main; sys.
 DIST = ("--kvstore", "dist_sync", "--mixup-type", "stitch-vertical")
 WORKER = (sys.executable, SCRIPT)
 GOES_ON = "remedy: start the same command again: it goes on from its last checkpoint\n"
-# What a job of the issue's faults may take to end once one of its processes has died.
+# Seconds that a job may take to end once one of its processes has died.
 PATIENCE = 30
 
 
