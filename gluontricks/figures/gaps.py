@@ -146,12 +146,11 @@ def check(without: Gaps, smoothed: Gaps) -> None:
 def histogram(pair: Sequence[Gaps]) -> List[Tuple[float, float, int, int]]:
     """Return ``(low, high, images of the first, images of the second)`` of each bin."""
     ends = np.concatenate([each.gaps for each in pair])
-    low, high = np.floor(ends.min()), np.ceil(ends.max())
-    edges = np.linspace(low, max(high, low + 1), BINS + 1)
+    low, high = float(np.floor(ends.min())), float(np.ceil(ends.max()))
+    # NumPy's versions divide a range into numbers that differ in the last digit.
+    edges = [low + k * (max(high, low + 1) - low) / BINS for k in range(BINS + 1)]
     first, second = (np.histogram(each.gaps, edges)[0] for each in pair)
-    return [
-        (float(a), float(b), int(m), int(n)) for a, b, m, n in zip(edges, edges[1:], first, second)
-    ]
+    return [(a, b, int(m), int(n)) for a, b, m, n in zip(edges, edges[1:], first.tolist(), second)]
 
 
 def summary(pair: Sequence[Gaps]) -> str:
