@@ -144,21 +144,43 @@ def import_gluoncv() -> Tuple[Any, Any]:
 def pytorch(threads: int, data_dir: Optional[Path], *, dtype: str) -> Contestant:
     """Return the same network on PyTorch: channels last, images in memory, nothing augmented."""
     del data_dir
+    require_torch()
+    from torch_network import resnet56
+
+    job = Native(BATCH, 32, CLASSES, LR, dtype)
+    return native(lambda: resnet56(CLASSES), job, threads)
+
+
+def require_torch() -> None:
+    """Exit unless PyTorch is installed."""
     if importlib.util.find_spec("torch") is None:
         raise SystemExit("error: PyTorch is not installed\npip install torch")
+
+
+class Native(NamedTuple):
+    """What a network of PyTorch is trained with."""
+
+    batch: int
+    size: int
+    classes: int
+    lr: float
+    dtype: str
+
+
+def native(make: Callable[[], Any], job: Native, threads: int) -> Contestant:
+    """Return a network of PyTorch in a loop of its own: channels last, random batches in memory."""
     import torch
-    from torch_network import resnet56
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    net = resnet56(CLASSES).to(memory_format=torch.channels_last).train()
+    net = make().to(memory_format=torch.channels_last).train()
     optimizer = torch.optim.SGD(
-        net.parameters(), lr=LR, momentum=MOMENTUM, nesterov=True, weight_decay=WD, fused=True
+        net.parameters(), lr=job.lr, momentum=MOMENTUM, nesterov=True, weight_decay=WD, fused=True
     )
     batches = [
         (
-            torch.randn(BATCH, 3, 32, 32).to(memory_format=torch.channels_last),
-            torch.randint(0, CLASSES, (BATCH,)),
+            torch.randn(job.batch, 3, job.size, job.size).to(memory_format=torch.channels_last),
+            torch.randint(0, job.classes, (job.batch,)),
         )
         for _ in range(MEMORY_BATCHES)
     ]
@@ -166,7 +188,7 @@ def pytorch(threads: int, data_dir: Optional[Path], *, dtype: str) -> Contestant
 
     def step() -> None:
         inputs, labels = batches[len(done) % MEMORY_BATCHES]
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype == "bfloat16"):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=job.dtype == "bfloat16"):
             logits = net(inputs)
         loss = torch.nn.functional.cross_entropy(logits.float(), labels)
         optimizer.zero_grad(set_to_none=True)
@@ -180,7 +202,7 @@ def pytorch(threads: int, data_dir: Optional[Path], *, dtype: str) -> Contestant
 
 def having(factory: Callable[..., Contestant], **settings: str) -> Callable[..., Contestant]:
     """Return ``factory`` at one precision, and on one engine where it has several."""
-    return lambda threads, data_dir: factory(threads, data_dir, **settings)
+    return lambda *given: factory(*given, **settings)
 
 
 CONTESTANTS: Dict[str, Callable[..., Contestant]] = {

@@ -38,13 +38,11 @@ them. Steps before the clock starts are not counted; the clock stops after the l
 from __future__ import annotations
 
 import argparse
-import hashlib
-import math
 import os
 import sys
 import tempfile
-import time
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
@@ -54,12 +52,19 @@ from common import (
     append,
     is_busy,
     keep_memory,
-    load_average,
     parser_of,
     record,
     run_worker,
-    summarise,
     worker_words,
+)
+from comparing import (
+    Pair,
+    add_arguments,
+    check_arguments,
+    check_same_work,
+    compare,
+    reached,
+    timed,
 )
 from imagenet_contestants import BATCH, CONTESTANTS, DATASET, SIZES, Source
 from PIL import Image
@@ -68,9 +73,7 @@ from gluontricks.data import dataset_info
 from gluontricks.data.listing import find_part
 from gluontricks.data.locations import data_folder
 from gluontricks.errors import DataError
-from gluontricks.machine import cpu, peak_memory
-
-Pair = Tuple[str, str]
+from gluontricks.machine import cpu
 
 # The least median ratio wanted.
 TARGETS: Dict[Pair, float] = {
@@ -93,41 +96,10 @@ def worker(options: argparse.Namespace) -> Dict[str, Any]:
     kept = keep_memory()
     source = Source(data_folder(options.data_dir), options.synthetic)
     contestant = CONTESTANTS[options.worker](options.model, options.threads, source)
-    shapes = sorted(tuple(shape) for shape in contestant.shapes)
-    result = {
-        "name": options.worker,
-        "parameters": sum(math.prod(shape) for shape in shapes),
-        "shapes": hashlib.sha256(repr(shapes).encode()).hexdigest()[:16],
-        "data": contestant.data,
-        "allocator_keeps": kept,
-    }
-    if not options.steps:
-        return result
-    for _ in range(options.warmup):
-        contestant.step()
-    if options.warmup:
-        contestant.finish()
-    waited = contestant.waited or (lambda: 0.0)
-    before = waited()
-    wall, processor = time.perf_counter(), time.process_time()
-    for _ in range(options.steps):
-        contestant.step()
-    loss = contestant.finish()
-    wall, processor = time.perf_counter() - wall, time.process_time() - processor
-    if not math.isfinite(loss):
-        raise SystemExit(f"error: {options.worker} diverged: its last loss is {loss}")
-    return {
-        **result,
-        "images_per_second": options.steps * BATCH / wall,
-        "step_ms": wall / options.steps * 1e3,
-        "cpu_ms": processor / options.steps * 1e3,
-        "waiting": None if contestant.waited is None else (waited() - before) / wall,
-        "peak_gb": peak_memory() / 1e9,
-        "loss": loss,
-    }
+    return timed(contestant, options, batch=BATCH, kept=kept)
 
 
-def measure(name: str, options: argparse.Namespace, *, steps: int) -> Dict[str, Any]:
+def measure(options: argparse.Namespace, name: str, steps: int) -> Dict[str, Any]:
     """Return one measurement of a contestant, made in a process of its own."""
     words = ["--model", options.model, "--steps", str(steps), "--warmup", str(options.warmup)]
     words += ["--synthetic"] if options.synthetic else []
@@ -136,86 +108,28 @@ def measure(name: str, options: argparse.Namespace, *, steps: int) -> Dict[str, 
     return run_worker(__file__, worker_words(name, options, *words), threads=threads)
 
 
-def check_same_work(names: Sequence[str], options: argparse.Namespace) -> None:
-    """Exit unless every contestant trains parameters of the same shapes, as many as published."""
-    found = {name: measure(name, options, steps=0) for name in names}
-    for name, about in found.items():
-        print(f"{name:22} {about['parameters']:,} parameters, data: {about['data']}", flush=True)
-    expected = PARAMETERS[options.model]
-    wrong = [name for name, about in found.items() if about["parameters"] != expected]
-    if wrong or len({about["shapes"] for about in found.values()}) != 1:
-        raise SystemExit(f"error: not the same network: {', '.join(wrong or names)}")
+def judge(pair: Pair, ratio: float) -> str:
+    """Return what a median ratio says about the target of its pair."""
+    return reached(TARGETS[pair], ratio) if pair in TARGETS else "no target"
 
 
-def compare(pair: Pair, options: argparse.Namespace, busy: bool) -> Dict[str, Any]:
-    """Measure two contestants in turn; print each ratio and what they say together."""
-    size = SIZES[options.model]
-    print(f"\n{pair[0]} against {pair[1]}, images/s of {options.model} at {size}, batch {BATCH}")
-    rounds: List[Dict[str, Any]] = []
-    for number in range(options.pairs):
-        load = load_average()
-        first, second = (measure(name, options, steps=options.steps) for name in pair)
-        ratio = first["images_per_second"] / second["images_per_second"]
-        rounds.append({"a": first, "b": second, "ratio": ratio, "load": load})
-        print(
-            f"{number + 1:4}: {first['images_per_second']:7.2f} {second['images_per_second']:7.2f}"
-            f"   ratio {ratio:.3f}",
-            flush=True,
-        )
-    summary = summarise([entry["ratio"] for entry in rounds])
-    sides = {side: summary_of([entry[side] for entry in rounds]) for side in ("a", "b")}
-    verdict = judge(pair, summary.median)
-    print(f"median ratio {summary}\n{verdict}")
-    shown = not busy and not summary.low <= 1.0 <= summary.high
-    if not shown:
-        print("no difference shown")
-    return {
-        "pair": list(pair),
-        "model": options.model,
-        "image_size": size,
-        "batch_size": BATCH,
-        "synthetic": options.synthetic,
-        "steps": options.steps,
-        "warmup": options.warmup,
-        "ratio": summary._asdict(),
-        "sides": sides,
-        "difference_shown": shown,
-        "verdict": verdict,
-        "rounds": rounds,
-    }
-
-
-def summary_of(runs: Sequence[Dict[str, Any]]) -> Dict[str, Any]:
-    """Print and return one side's median rate, cores, share of waiting, and its largest peak."""
-    name = runs[0]["name"]
-    rate = float(np.median([run["images_per_second"] for run in runs]))
-    cores = float(np.median([run["cpu_ms"] / run["step_ms"] for run in runs]))
-    peak = max(run["peak_gb"] for run in runs)
-    print(f"{name}: median {rate:.2f} images/s, {cores:.2f} cores busy, peak {peak:.2f} GB", end="")
-    found = {"name": name, "images_per_second": rate, "cores": cores, "peak_gb": peak}
-    if runs[0]["waiting"] is None:
-        print()
-        return found
-    waiting = float(np.median([run["waiting"] for run in runs]))
-    print(f", {waiting:.1%} of the step waiting for data")
-    found["waiting"] = waiting
-    if name.startswith("gluontricks"):
-        found["peak_verdict"] = at_most(LARGEST_PEAK_GB, peak)
-        found["waiting_verdict"] = at_most(LARGEST_WAIT, waiting)
-        print(f"  peak, {found['peak_verdict']}; waiting, {found['waiting_verdict']}")
-    return found
+def limits_of(sides: Dict[str, Dict[str, Any]]) -> Dict[str, Dict[str, str]]:
+    """Print and return what the peaks and the waiting of our sides say about the largest wanted."""
+    verdicts = {}
+    for side in sides.values():
+        if side["name"].startswith("gluontricks"):
+            found = {
+                "peak_gb": at_most(LARGEST_PEAK_GB, side["peak_gb"]),
+                "waiting": at_most(LARGEST_WAIT, side["waiting"]),
+            }
+            print(f"{side['name']}: peak, {found['peak_gb']}; waiting, {found['waiting']}")
+            verdicts[side["name"]] = found
+    return verdicts
 
 
 def at_most(limit: float, value: float) -> str:
     """Return what a value says about the largest wanted."""
     return f"target at most {limit:g}: {'reached' if value <= limit else 'missed'}"
-
-
-def judge(pair: Pair, ratio: float) -> str:
-    """Return what a median ratio says about the target of its pair."""
-    if pair not in TARGETS:
-        return "no target"
-    return f"target {TARGETS[pair]:g}: {'reached' if ratio >= TARGETS[pair] else 'missed'}"
 
 
 @contextmanager
@@ -254,28 +168,17 @@ def parse(words: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument(
         "--model", choices=tuple(SIZES), default="resnet18_v1d", help="[%(default)s]"
     )
-    parser.add_argument(
-        "--compare",
-        nargs=2,
-        action="append",
-        metavar=("A", "B"),
-        choices=sorted(CONTESTANTS),
-        help="two contestants; may be repeated [every pair that has a target]",
-    )
+    add_arguments(parser, CONTESTANTS)
     parser.add_argument(
         "--synthetic", action="store_true", help="ours gets images in memory; not with gluoncv"
     )
-    parser.add_argument("--pairs", type=int, default=10, help="[%(default)s]")
     parser.add_argument("--steps", type=int, help="timed steps [15 to 20 seconds of them]")
     parser.add_argument("--warmup", type=int, help="steps before [a tenth of that, or more]")
     options = parser.parse_args(words)
-    if options.worker and options.worker not in CONTESTANTS:
-        parser.error(f"no contestant '{options.worker}': choose from {', '.join(CONTESTANTS)}")
     steps, warmup = STEPS[options.model]
     options.steps = steps if options.steps is None else options.steps
     options.warmup = warmup if options.warmup is None else options.warmup
-    if options.pairs < 1 or options.steps < (0 if options.worker else 1) or options.warmup < 0:
-        parser.error("--pairs and --steps must be at least 1, --warmup at least 0")
+    check_arguments(parser, options, list(CONTESTANTS))
     options.compare = [tuple(pair) for pair in options.compare or pairs_with_target(options)]
     names = [options.worker] if options.worker else sum(options.compare, ())
     if options.synthetic and "gluoncv" in names:
@@ -293,12 +196,19 @@ def main() -> int:
     options = parse()
     if options.worker:
         answer(worker(options))
-    busy = is_busy()
+    busy, how, size = is_busy(), partial(measure, options), SIZES[options.model]
     print(f"{cpu().model}, {os.cpu_count()} logical processors, {options.threads} threads")
+    about = {"model": options.model, "image_size": size, "batch_size": BATCH}
+    title = f"{options.model} at {size}, batch {BATCH}"
     with images(options.data_dir) as (options.data_dir, data):
-        check_same_work(sorted({name for pair in options.compare for name in pair}), options)
+        names = sorted({name for pair in options.compare for name in pair})
+        check_same_work(names, how, PARAMETERS[options.model])
         for pair in options.compare:
-            result = {**compare(pair, options, busy), "busy": busy, "data": data}
+            found = compare(pair, how, options, title=title, judge=judge, busy=busy)
+            result = {
+                **found, **about, "synthetic": options.synthetic, "busy": busy, "data": data,
+                "limits": limits_of(found["sides"]),
+            }  # fmt: skip
             append(options.out, [record("imagenet", options.threads, result)])
     return 0
 

@@ -7,10 +7,20 @@ import importlib.util
 import itertools
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple
 
 import numpy as np
-from contestants import MEMORY_BATCHES, MOMENTUM, WD, Contestant, import_gluoncv
+from contestants import (
+    MEMORY_BATCHES,
+    MOMENTUM,
+    WD,
+    Contestant,
+    Native,
+    having,
+    import_gluoncv,
+    native,
+    require_torch,
+)
 
 from gluontricks import builders, planning
 from gluontricks.data.disk import DiskSet
@@ -197,44 +207,11 @@ class ImageNetLoop:
 def pytorch(model: str, threads: int, source: Source, *, dtype: str) -> Contestant:
     """Return the same network on PyTorch: channels last, random batches that lie in memory."""
     del source
-    if importlib.util.find_spec("torch") is None:
-        raise SystemExit("error: PyTorch is not installed\npip install torch")
-    import torch
+    require_torch()
     from torch_network import resnet_d
 
-    torch.set_num_threads(threads)
-    torch.manual_seed(0)
-    net = resnet_d(model, CLASSES).to(memory_format=torch.channels_last).train()
-    optimizer = torch.optim.SGD(
-        net.parameters(), lr=LR, momentum=MOMENTUM, nesterov=True, weight_decay=WD, fused=True
-    )
-    size = SIZES[model]
-    batches = [
-        (
-            torch.randn(BATCH, 3, size, size).to(memory_format=torch.channels_last),
-            torch.randint(0, CLASSES, (BATCH,)),
-        )
-        for _ in range(MEMORY_BATCHES)
-    ]
-    done: List[Any] = []
-
-    def step() -> None:
-        inputs, labels = batches[len(done) % MEMORY_BATCHES]
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype == "bfloat16"):
-            logits = net(inputs)
-        loss = torch.nn.functional.cross_entropy(logits.float(), labels)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        done.append(loss.detach())
-
-    shapes: List[Tuple[int, ...]] = [tuple(parameter.shape) for parameter in net.parameters()]
-    return Contestant(shapes, step, lambda: float(done[-1]), "random tensors")
-
-
-def having(factory: Callable[..., Contestant], **settings: str) -> Callable[..., Contestant]:
-    """Return ``factory`` at one precision, and on one engine where it has several."""
-    return lambda model, threads, source: factory(model, threads, source, **settings)
+    job = Native(BATCH, SIZES[model], CLASSES, LR, dtype)
+    return native(lambda: resnet_d(model, CLASSES), job, threads)
 
 
 CONTESTANTS: Dict[str, Callable[..., Contestant]] = {

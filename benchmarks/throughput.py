@@ -29,14 +29,11 @@ them. Steps before the clock starts are not counted; the clock stops after the l
 from __future__ import annotations
 
 import argparse
-import hashlib
-import math
 import os
 import sys
-import time
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from functools import partial
+from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
 
-import numpy as np
 from common import (
     BATCH,
     MODEL,
@@ -44,19 +41,25 @@ from common import (
     append,
     is_busy,
     keep_memory,
-    load_average,
     parser_of,
     record,
     run_worker,
-    summarise,
     worker_words,
+)
+from comparing import (
+    Pair,
+    add_arguments,
+    check_arguments,
+    check_same_work,
+    compare,
+    reached,
+    timed,
 )
 from contestants import CONTESTANTS
 
 from gluontricks.machine import cpu
 
 PARAMETERS = 861_620
-Pair = Tuple[str, str]
 
 
 class Target(NamedTuple):
@@ -81,97 +84,15 @@ def worker(options: argparse.Namespace) -> Dict[str, Any]:
     """Build one contestant, time its steps, and return what was measured."""
     kept = keep_memory()
     contestant = CONTESTANTS[options.worker](options.threads, options.data_dir)
-    shapes = sorted(tuple(shape) for shape in contestant.shapes)
-    result = {
-        "name": options.worker,
-        "parameters": sum(math.prod(shape) for shape in shapes),
-        "shapes": hashlib.sha256(repr(shapes).encode()).hexdigest()[:16],
-        "data": contestant.data,
-        "allocator_keeps": kept,
-    }
-    if not options.steps:
-        return result
-    for _ in range(options.warmup):
-        contestant.step()
-    if options.warmup:
-        contestant.finish()
-    wall, processor = time.perf_counter(), time.process_time()
-    for _ in range(options.steps):
-        contestant.step()
-    loss = contestant.finish()
-    wall, processor = time.perf_counter() - wall, time.process_time() - processor
-    if not math.isfinite(loss):
-        raise SystemExit(f"error: {options.worker} diverged: its last loss is {loss}")
-    return {
-        **result,
-        "images_per_second": options.steps * BATCH / wall,
-        "step_ms": wall / options.steps * 1e3,
-        "cpu_ms": processor / options.steps * 1e3,
-        "loss": loss,
-    }
+    return timed(contestant, options, batch=BATCH, kept=kept)
 
 
-def measure(name: str, options: argparse.Namespace, *, steps: int) -> Dict[str, Any]:
+def measure(options: argparse.Namespace, name: str, steps: int) -> Dict[str, Any]:
     """Return one measurement of a contestant, made in a process of its own."""
     words = ["--steps", str(steps), "--warmup", str(options.warmup)]
     # GluonCV's script leaves the threads to MXNet.
     threads = None if name == "gluoncv" else options.threads
     return run_worker(__file__, worker_words(name, options, *words), threads=threads)
-
-
-def check_same_work(names: Sequence[str], options: argparse.Namespace) -> None:
-    """Exit unless every contestant trains parameters of the same shapes, as many as published."""
-    found = {name: measure(name, options, steps=0) for name in names}
-    for name, about in found.items():
-        print(f"{name:22} {about['parameters']:,} parameters, data: {about['data']}")
-    wrong = [name for name, about in found.items() if about["parameters"] != PARAMETERS]
-    if wrong or len({about["shapes"] for about in found.values()}) != 1:
-        raise SystemExit(f"error: not the same network: {', '.join(wrong or names)}")
-
-
-def compare(pair: Pair, options: argparse.Namespace, busy: bool) -> Dict[str, Any]:
-    """Measure two contestants in turn; print each ratio and what they say together."""
-    ours, theirs = pair
-    print(f"\n{ours} against {theirs}, images/s of {MODEL} at batch {BATCH}")
-    rounds: List[Dict[str, Any]] = []
-    for number in range(options.pairs):
-        load = load_average()
-        first, second = (measure(name, options, steps=options.steps) for name in pair)
-        ratio = first["images_per_second"] / second["images_per_second"]
-        rounds.append({"a": first, "b": second, "ratio": ratio, "load": load})
-        print(
-            f"{number + 1:4}: {first['images_per_second']:7.1f} {second['images_per_second']:7.1f}"
-            f"   ratio {ratio:.3f}",
-            flush=True,
-        )
-    summary = summarise([entry["ratio"] for entry in rounds])
-    verdict = judge(pair, summary.median)
-    print(f"{median_rates(rounds)}\nmedian ratio {summary}\n{verdict}")
-    shown = not busy and not summary.low <= 1.0 <= summary.high
-    if not shown:
-        print("no difference shown")
-    return {
-        "pair": list(pair),
-        "model": MODEL,
-        "batch_size": BATCH,
-        "steps": options.steps,
-        "warmup": options.warmup,
-        "ratio": summary._asdict(),
-        "difference_shown": shown,
-        "verdict": verdict,
-        "rounds": rounds,
-    }
-
-
-def median_rates(rounds: Sequence[Dict[str, Any]]) -> str:
-    """Return the median rate of each side, and how many cores its process kept busy."""
-    lines = []
-    for side in ("a", "b"):
-        rate = np.median([entry[side]["images_per_second"] for entry in rounds])
-        cores = np.median([entry[side]["cpu_ms"] / entry[side]["step_ms"] for entry in rounds])
-        name = rounds[0][side]["name"]
-        lines.append(f"{name}: median {rate:.1f} images/s, {cores:.2f} cores busy")
-    return "\n".join(lines)
 
 
 def judge(pair: Pair, ratio: float) -> str:
@@ -185,28 +106,17 @@ def judge(pair: Pair, ratio: float) -> str:
     if missing or unwanted:
         why = [f"has no {name}" for name in missing] + [f"has {name}" for name in unwanted]
         return f"target {target.ratio:g} does not apply: this processor {' and '.join(why)}"
-    return f"target {target.ratio:g}: {'reached' if ratio >= target.ratio else 'missed'}"
+    return reached(target.ratio, ratio)
 
 
 def parse(words: Optional[Sequence[str]] = None) -> argparse.Namespace:
     """Return the options of a command line."""
     parser = parser_of(__doc__)
-    parser.add_argument(
-        "--compare",
-        nargs=2,
-        action="append",
-        metavar=("A", "B"),
-        choices=sorted(CONTESTANTS),
-        help="two contestants; may be repeated [every pair that has a target]",
-    )
-    parser.add_argument("--pairs", type=int, default=10, help="[%(default)s]")
+    add_arguments(parser, CONTESTANTS)
     parser.add_argument("--steps", type=int, default=20, help="timed steps [%(default)s]")
     parser.add_argument("--warmup", type=int, default=5, help="steps before [%(default)s]")
     options = parser.parse_args(words)
-    if options.worker and options.worker not in CONTESTANTS:
-        parser.error(f"no contestant '{options.worker}': choose from {', '.join(CONTESTANTS)}")
-    if options.pairs < 1 or options.steps < (0 if options.worker else 1) or options.warmup < 0:
-        parser.error("--pairs and --steps must be at least 1, --warmup at least 0")
+    check_arguments(parser, options, list(CONTESTANTS))
     return options
 
 
@@ -216,12 +126,14 @@ def main() -> int:
     if options.worker:
         answer(worker(options))
     pairs = [tuple(pair) for pair in options.compare or TARGETS]
-    busy = is_busy()
+    busy, how = is_busy(), partial(measure, options)
     cores = os.cpu_count()
     print(f"{cpu().model}, {cores} logical processors, {options.threads} threads")
-    check_same_work(sorted({name for pair in pairs for name in pair}), options)
+    check_same_work(sorted({name for pair in pairs for name in pair}), how, PARAMETERS)
+    title = f"{MODEL} at batch {BATCH}"
     for pair in pairs:
-        result = {**compare(pair, options, busy), "busy": busy}
+        found = compare(pair, how, options, title=title, judge=judge, busy=busy)
+        result = {**found, "model": MODEL, "batch_size": BATCH, "busy": busy}
         append(options.out, [record("throughput", options.threads, result)])
     return 0
 

@@ -128,9 +128,7 @@ def make_feed(recipe: Recipe, train: Images, options: RunOptions) -> Union[Draws
     view = TrainView(draws.size[0], draws.augmentation)
     loader = Loader(train.listing, workers=worker_count(options), view=view)
     shards = shard_count(recipe, device_count(options))
-    rank, count = processes()
-    each = shards // count
-    return Feed(draws, loader, shards=shards, own=range(rank * each, (rank + 1) * each))
+    return Feed(draws, loader, shards=shards, own=processes().own(shards))
 
 
 def make_rates(recipe: Recipe, steps_per_epoch: int) -> List[float]:

@@ -12,6 +12,7 @@ from gluontricks import builders
 from gluontricks.data import ImageSet, dataset_info, load_split
 from gluontricks.errors import UsageError
 from gluontricks.learners import (
+    RUNNING,
     SLOTS,
     LearnerSpec,
     LearnerState,
@@ -37,7 +38,6 @@ LEEWAY = 100
 SMALL = "resnet8_v1"
 # A small network of ImageNet's, and the least size at which those have more than one pixel left.
 SMALL_IMAGENET, LEAST = "mobilenet0.25", 64
-RUNNING = ("running_mean", "running_var")
 # Every trick in one run: stitched, smoothed, distilled; alpha 1, so that batches are really cut.
 # At a higher rate deep networks make a difference in the last digit a thousand times larger a step.
 COMPOSITE = Recipe(

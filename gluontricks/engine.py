@@ -238,10 +238,12 @@ def report_cost(training: Training, progress: Progress) -> None:
     collect(training, progress)
     memory = psutil.Process().memory_info().rss / 2**30
     left = progress.speed.seconds_per_step() * (len(training.rates) - progress.step)
+    waiting = ""
+    if isinstance(training.draws, Feed):
+        waiting = f", {progress.speed.waiting():.0%} of the time spent waiting for images"
     training.reporters.message(
         f"{training.draws.steps_per_epoch} updates an epoch, {training.epochs} epochs, about "
-        f"{clock(left)} left without evaluation; {memory:.1f} GB of memory in use, "
-        f"{progress.speed.waiting():.0%} of the time spent waiting for images"
+        f"{clock(left)} left without evaluation; {memory:.1f} GB of memory in use{waiting}"
     )
 
 

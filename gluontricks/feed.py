@@ -9,7 +9,7 @@ import numpy as np
 
 from gluontricks.data.loader import Loader
 from gluontricks.draws import Draws
-from gluontricks.pipeline import Batch, restrict
+from gluontricks.pipeline import Batch, shard_of
 
 
 class Feed:
@@ -50,8 +50,5 @@ class Feed:
         if len(self.own) == self.shards:
             return np.arange(count)
         numbered = replace(batch, indices=np.arange(count))
-        parts = [
-            restrict(numbered, slice(s * count // self.shards, (s + 1) * count // self.shards))
-            for s in self.own
-        ]
+        parts = [shard_of(numbered, shard, self.shards) for shard in self.own]
         return np.unique(np.concatenate([p.indices for p in parts if p.indices is not None]))

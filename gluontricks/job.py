@@ -17,6 +17,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 
 from gluontricks.errors import UsageError, WorkerError
 from gluontricks.processes import ROLE, TOLD, WORKERS
+from gluontricks.signals import Catcher
 from gluontricks.threads import VARIABLE, physical_cores
 
 SERVE = ("-m", "gluontricks.server")
@@ -176,7 +177,7 @@ def dies_with_its_parent() -> Optional[Callable[[], None]]:
     return prepare
 
 
-class PassedOn:
+class PassedOn(Catcher):
     """Passes SIGINT and SIGTERM on to the workers while open.
 
     Parameters
@@ -191,18 +192,9 @@ class PassedOn:
     """
 
     def __init__(self, started: List[Started]) -> None:
+        super().__init__()
         self.started = started
         self.number = 0
-        self.before: Dict[int, Any] = {}
-
-    def __enter__(self) -> PassedOn:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self.before[number] = signal.signal(number, self.catch)
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
 
     def catch(self, number: int, frame: Any) -> None:
         """Pass a signal on."""

@@ -27,6 +27,11 @@ class Processes(NamedTuple):
     rank: int = 0
     count: int = 1
 
+    def own(self, shards: int) -> range:
+        """Return the shards of a batch that are this process's."""
+        each = shards // self.count
+        return range(self.rank * each, (self.rank + 1) * each)
+
 
 _rank = 0
 

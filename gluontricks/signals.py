@@ -8,20 +8,13 @@ import threading
 from typing import Any, Dict, Optional
 
 
-class Interruption:
-    """Catches SIGINT and SIGTERM while open; the second one ends the process at once.
-
-    Attributes
-    ----------
-    exit_code : int or None
-        130 or 143 once a signal came.
-    """
+class Catcher:
+    """Catches SIGINT and SIGTERM while open, in the main thread; a subclass says what follows."""
 
     def __init__(self) -> None:
-        self.exit_code: Optional[int] = None
         self.before: Dict[int, Any] = {}
 
-    def __enter__(self) -> Interruption:
+    def __enter__(self) -> Any:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self.before[number] = signal.signal(number, self.catch)
@@ -30,6 +23,24 @@ class Interruption:
     def __exit__(self, *_: Any) -> None:
         for number, handler in self.before.items():
             signal.signal(number, handler)
+
+    def catch(self, number: int, frame: Any) -> None:
+        """Do what is to follow from a signal."""
+        raise NotImplementedError
+
+
+class Interruption(Catcher):
+    """Notes SIGINT and SIGTERM while open; the second one ends the process at once.
+
+    Attributes
+    ----------
+    exit_code : int or None
+        130 or 143 once a signal came.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.exit_code: Optional[int] = None
 
     def catch(self, number: int, frame: Any) -> None:
         """Note the signal."""

@@ -39,8 +39,8 @@ class Done(NamedTuple):
         return json.loads(self.out)
 
 
-def command(*words):
-    """Run a command in this process."""
+def command(*words, main=main):
+    """Run a command, or a script's ``main``, in this process."""
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
         try:

@@ -57,7 +57,7 @@ ALLOWED = {
     "inference": {"data", "learners", "metrics", "models", "pipeline"},
     "initializers": set(),
     "launch": {"learners"},
-    "job": set(),
+    "job": {"signals"},
     "learners": {"graphs", "pipeline"},
     "learners.mxnet": {
         "cuda_libraries", "learners", "models", "mxnet_shim", "params_file", "pipeline", "scaling",

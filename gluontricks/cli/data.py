@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any, Callable, Dict
 
-from gluontricks.cli.parser import add_json, print_json, put
+from gluontricks.cli.parser import add_json, print_json, put, refuse_idle
 from gluontricks.errors import DataError, UsageError, nearest
 
 # Option -> the actions that look at it, and the value of one that was not given.
@@ -50,13 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do what was asked."""
-    for option, (actions, default) in FOR.items():
-        if getattr(args, option) != default and args.action not in actions:
-            flag = "--" + option.replace("_", "-")
-            raise UsageError(
-                f"{flag} has no effect with 'data {args.action}'",
-                f"leave it out; it is for {', '.join(actions)}",
-            )
+    refuse_idle(args, FOR)
     if args.jobs is not None and args.jobs < 1:
         raise UsageError(f"-j is {args.jobs}", "give the number of processes, 1 or more")
     if args.name is None and args.action != "list":

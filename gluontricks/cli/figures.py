@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, List
 
-from gluontricks.cli.parser import add_json, print_json, put
+from gluontricks.cli.parser import add_json, print_json, put, refuse_idle
 from gluontricks.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,12 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Draw what was asked."""
-    for name, (actions, default) in OPTIONS.items():
-        if args.action not in actions and getattr(args, name) != default:
-            raise UsageError(
-                f"--{name.replace('_', '-')} would have no effect with {args.action}",
-                "leave it out",
-            )
+    refuse_idle(args, OPTIONS)
     written = {"bag-of-tricks": paper, "curves": curves, "gap": gap}[args.action](args)
     print_json(written) if args.json else put("\n".join(written) or "nothing changed")
     return 0

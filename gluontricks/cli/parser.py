@@ -6,7 +6,7 @@ import argparse
 import json
 import re
 import sys
-from typing import Any, List, NoReturn, Optional, Sequence
+from typing import Any, List, Mapping, NoReturn, Optional, Sequence, Tuple
 
 from gluontricks.errors import UsageError, nearest
 
@@ -56,6 +56,24 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print one JSON document on stdout and nothing else"
     )
+
+
+def refuse_idle(args: argparse.Namespace, options: Mapping[str, Tuple[Sequence[str], Any]]) -> None:
+    """Raise UsageError for an option that the action of a command does not look at.
+
+    Parameters
+    ----------
+    args : Namespace
+        With ``action``.
+    options : mapping
+        Option -> the actions that look at it, and its value when not given.
+    """
+    for name, (actions, default) in options.items():
+        if args.action not in actions and getattr(args, name) != default:
+            raise UsageError(
+                f"--{name.replace('_', '-')} would have no effect with {args.action}",
+                f"leave it out; it is for {', '.join(actions)}",
+            )
 
 
 def print_json(content: Any) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Sequence, Tuple
+
+from gluontricks.results.kept import csv_text
 
 # SVG files in the results are compared byte for byte under this version of matplotlib only.
 MATPLOTLIB = "3.11.2"
@@ -78,11 +79,7 @@ def _styled() -> Iterator[None]:
 
 def to_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """Return rows as CSV; floats have six digits, None is empty."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([_text(value) for value in row] for row in rows)
-    return stream.getvalue()
+    return csv_text(columns, ([_text(value) for value in row] for row in rows))
 
 
 def _text(value: Any) -> str:

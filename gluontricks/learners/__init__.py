@@ -15,6 +15,9 @@ from gluontricks.pipeline import Batch, Pipeline, Statistics
 
 ENGINES = {"mxnet": "gluontricks.learners.mxnet", "torch": "gluontricks.learners.torch"}
 
+# Names of batch norm's running statistics, which no gradient changes.
+RUNNING = ("running_mean", "running_var")
+
 # Slots of each optimizer's state per parameter, in checkpoints of every engine.
 SLOTS: Dict[str, Tuple[str, ...]] = {
     "sgd": ("mom",),

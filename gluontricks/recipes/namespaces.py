@@ -178,15 +178,29 @@ def parse_namespace(text: str) -> Dict[str, Any]:
     """
     found = re.search(r"Namespace\(.*\)", text)
     try:
-        call = ast.parse(found[0] if found else "", mode="eval").body
-        if not isinstance(call, ast.Call) or call.args:
-            raise ValueError
-        return {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
+        words = namespace_keywords(found[0] if found else "")
+        return {str(word.arg): ast.literal_eval(word.value) for word in words}
     except (ValueError, SyntaxError, RecursionError, MemoryError):
         raise UsageError(
             f"'{' '.join(text.split())[:60]}' holds no Namespace(...) of plain values",
             "give the first line of a log of GluonCV's",
         ) from None
+
+
+def namespace_keywords(text: str) -> List[ast.keyword]:
+    """Return what stands between the brackets of ``Namespace(name=value, ...)``, not evaluated.
+
+    Raises
+    ------
+    ValueError, SyntaxError, RecursionError, MemoryError
+        If it is no such text; the last two for one that is nested without end.
+    """
+    call = ast.parse(text.strip(), mode="eval").body
+    if not isinstance(call, ast.Call) or getattr(call.func, "id", "") != "Namespace":
+        raise ValueError("no Namespace")
+    if call.args or any(word.arg is None for word in call.keywords):
+        raise ValueError("not name=value alone")
+    return call.keywords
 
 
 def _imagenet(given: Given) -> NamespaceRecipe:

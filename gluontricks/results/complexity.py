@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from gluontricks.errors import IntegrityError
 from gluontricks.recipes import Published, published
+from gluontricks.results.kept import csv_text, load_kept
 from gluontricks.results.tables import escape
 
 FILE, SCHEMA = "complexity.json", "gluontricks.complexity/1"
@@ -79,20 +80,17 @@ def load(results_dir: Union[str, Path]) -> Optional[Dict[str, Any]]:
     IntegrityError
         If the file is not what the script writes.
     """
-    path = Path(results_dir) / FILE
-    if not path.is_file():
-        return None
-    try:
-        found = json.loads(path.read_bytes())
-        sound = found["schema"] == SCHEMA and isinstance(found["layers"], dict)
-        sound = sound and all(tuple(row) == COLUMNS for row in found["networks"])
-    except (ValueError, KeyError, TypeError):
-        sound = False
-    if not sound:
-        raise IntegrityError(
-            f"{path} holds no networks' costs", "write it anew: python scripts/make_complexity.py"
-        )
-    return dict(found)
+
+    def sound(found: Any) -> bool:
+        rows, whole = found["networks"], found["schema"] == SCHEMA
+        return whole and isinstance(found["layers"], dict) and all(tuple(r) == COLUMNS for r in rows)
+
+    return load_kept(
+        Path(results_dir) / FILE,
+        sound,
+        what="table of networks' costs",
+        script="scripts/make_complexity.py",
+    )
 
 
 @dataclass(frozen=True)
@@ -141,7 +139,7 @@ def render(found: Mapping[str, Any]) -> Dict[str, str]:
     for table in CAPTIONS:
         values = costs(found, table)
         files[f"{PAPER}-table-{table}-costs.md"] = to_markdown(table, values)
-        files[f"{PAPER}-table-{table}-costs.csv"] = to_csv(values)
+        files[f"{PAPER}-table-{table}-costs.csv"] = tocsv_text(values)
     return files
 
 
@@ -166,7 +164,7 @@ def to_markdown(table: str, values: Sequence[Cost]) -> str:
     return "\n".join(text) + "\n"
 
 
-def to_csv(values: Sequence[Cost]) -> str:
+def tocsv_text(values: Sequence[Cost]) -> str:
     """Return a table of costs as CSV, with every digit of ours."""
     columns = ("id", "paper", "table", "row", "model", "metric", "published", "ours", "status")
     rows = [
@@ -174,7 +172,7 @@ def to_csv(values: Sequence[Cost]) -> str:
          v.printed.metric, v.printed.value, "" if v.count is None else v.count, v.status)
         for v in values
     ]  # fmt: skip
-    return _csv(columns, rows)
+    return csv_text(columns, rows)
 
 
 def all_networks(found: Mapping[str, Any]) -> str:
@@ -195,10 +193,5 @@ def all_networks(found: Mapping[str, Any]) -> str:
 
 def networks_csv(found: Mapping[str, Any]) -> str:
     """Return the costs of all networks as CSV."""
-    return _csv(COLUMNS, [[row[name] for name in COLUMNS] for row in found["networks"]])
+    return csv_text(COLUMNS, [[row[name] for name in COLUMNS] for row in found["networks"]])
 
-
-def _csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows([columns, *rows])
-    return stream.getvalue()

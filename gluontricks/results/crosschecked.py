@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 
 from gluontricks.errors import IntegrityError
+from gluontricks.results.kept import csv_text, load_kept
 from gluontricks.results.environment import code, hardware, software
 from gluontricks.results.plain import plain
 from gluontricks.results.tables import escape
@@ -54,19 +55,14 @@ def load(results_dir: Union[str, Path]) -> Optional[Dict[str, Any]]:
     IntegrityError
         If the file is not what the script writes.
     """
-    path = Path(results_dir) / FILE
-    if not path.is_file():
-        return None
-    try:
-        found = json.loads(path.read_bytes())
-        sound = found["schema"] == SCHEMA and all(set(row) == set(COLUMNS) for row in found["rows"])
-    except (ValueError, KeyError, TypeError):
-        sound = False
-    if not sound:
-        raise IntegrityError(
-            f"{path} is no cross-check", "write it anew: python scripts/make_crosscheck.py"
-        )
-    return dict(found)
+
+    def sound(found: Any) -> bool:
+        rows = found["rows"]
+        return found["schema"] == SCHEMA and all(set(row) == set(COLUMNS) for row in rows)
+
+    return load_kept(
+        Path(results_dir) / FILE, sound, what="cross-check", script="scripts/make_crosscheck.py"
+    )
 
 
 def render(found: Mapping[str, Any]) -> Dict[str, str]:
@@ -101,11 +97,7 @@ def to_markdown(found: Mapping[str, Any]) -> str:
 
 def to_csv(found: Mapping[str, Any]) -> str:
     """Return the table as CSV, with every digit that was measured."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([row[column] for column in COLUMNS] for row in found["rows"])
-    return stream.getvalue()
+    return csv_text(COLUMNS, ([row[column] for column in COLUMNS] for row in found["rows"]))
 
 
 def _line(row: Mapping[str, Any]) -> str:

@@ -11,6 +11,8 @@ import ast
 import re
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
+from gluontricks.recipes.namespaces import namespace_keywords
+
 KINDS = ("imagenet", "cifar", "horovod", "detection", "segmentation")
 
 # Before 2018-10 lines began with the logger's name; mpirun puts the process before them.
@@ -204,13 +206,7 @@ def flags(text: str) -> Optional[Dict[str, Any]]:
     if len(text) > FLAGS_LIMIT:
         return None
     try:
-        call = ast.parse(text.strip(), mode="eval").body
-        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
-            return None
-        words = call.keywords
-        if call.func.id != "Namespace" or call.args or any(word.arg is None for word in words):
-            return None
-        return {str(word.arg): _literal(word.value, text) for word in words}
+        return {str(w.arg): _literal(w.value, text) for w in namespace_keywords(text)}
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 

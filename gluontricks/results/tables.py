@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from gluontricks.recipes import Ablation, Published
+from gluontricks.results.kept import csv_text
 from gluontricks.results.cells import METRICS, Cell, Statistic, counted, join
 from gluontricks.results.declared import Declared, expand
 from gluontricks.results.evidence import Evidence, evidence_of
@@ -242,13 +243,8 @@ def to_csv(table: Table) -> str:
 
     Where nothing ran the measured columns are empty and the label is NOT RUN.
     """
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    for line in table.lines:
-        for metric in table.metrics:
-            writer.writerow([clean(str(value)) for value in _csv_line(line, metric)])
-    return stream.getvalue()
+    rows = (_csv_line(line, metric) for line in table.lines for metric in table.metrics)
+    return csv_text(CSV_COLUMNS, ([clean(str(value)) for value in row] for row in rows))
 
 
 def _csv_line(line: Line, metric: str) -> List[str]:

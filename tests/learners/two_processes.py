@@ -86,19 +86,25 @@ def end(how):
 
 def train(plan, *words):
     """Train on the command line; one process may end on the way."""
-    from gluontricks import engine
-    from gluontricks.cli import main
     from gluontricks.learners.torch.learner import TorchLearner
 
+    return train_with(TorchLearner, plan, words)
+
+
+def train_with(learner, plan, words):
+    """Train on the command line, with a checkpoint after every update of this kind of learner."""
+    from gluontricks import engine
+    from gluontricks.cli import main
+
     engine.SAVE_SECONDS = -1.0
-    plan, plain = json.loads(plan), TorchLearner.step
+    plan, plain = json.loads(plan), learner.step
 
     def watched(self, batch):
         if (self.group.rank, batch.step) == (plan.get("rank"), plan.get("step")):
             end(plan["how"])
         plain(self, batch)
 
-    TorchLearner.step = watched
+    learner.step = watched
     return main(list(words))
 
 

@@ -10,14 +10,12 @@ PLAN is JSON: in the update ``step`` the worker ``rank`` ends, ``how`` being kil
 """
 
 import json
-import os
-import signal
 import sys
 from pathlib import Path
 
 import numpy as np
 import small_run
-from two_processes import DRAWS, begun, do_updates, found_in
+from two_processes import DRAWS, begun, do_updates, found_in, train_with
 
 ROUNDS = 300
 SHAPES = ((3,), (64, 3, 3, 3), (100, 120), (7, 11))
@@ -68,29 +66,11 @@ def exchange(folder):
     return 0
 
 
-def end(how):
-    """End as the memory's end may do it: from outside, or with an error of Python."""
-    if how == "killed":
-        os.kill(os.getpid(), signal.SIGKILL)
-    raise MemoryError
-
-
 def train(plan, *words):
     """Train on the command line; one worker may end on the way."""
-    from gluontricks import engine
-    from gluontricks.cli import main
     from gluontricks.learners.mxnet.learner import MXNetLearner
 
-    engine.SAVE_SECONDS = -1.0
-    plan, plain = json.loads(plan), MXNetLearner.step
-
-    def watched(self, batch):
-        if (self.group.rank, batch.step) == (plan.get("rank"), plan.get("step")):
-            end(plan["how"])
-        plain(self, batch)
-
-    MXNetLearner.step = watched
-    return main(list(words))
+    return train_with(MXNetLearner, plan, words)
 
 
 if __name__ == "__main__":

@@ -256,13 +256,8 @@ def test_an_export_sees_files_as_the_evaluation_did(folder, done, tmp_path):
 
 
 def script(*words):
-    import io
-    from contextlib import redirect_stderr, redirect_stdout
-
-    out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
-        code = main([str(word) for word in words])
-    return code, out.getvalue(), err.getvalue()
+    """Run scripts/train_imagenet.py."""
+    return command(*words, main=main)
 
 
 FOLDER = (

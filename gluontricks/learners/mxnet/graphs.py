@@ -22,7 +22,6 @@ from gluontricks.tracing import loss_precision
 # Images of a teacher's forward pass at a time: what fits beside a student in 3 GB.
 TEACHER_CHUNK = 16
 PREDICTED_AT_ONCE = 256
-RUNNING = ("running_mean", "running_var")
 STATIC = {"static_alloc": True, "static_shape": True}
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from gluontricks.errors import UsageError
 from gluontricks.learners import LearnerState
 from gluontricks.mxnet_shim import mx
-from gluontricks.processes import DIST_SYNC, number
+from gluontricks.processes import DIST_SYNC, Processes, number
 
 # Floats of a state that travel at once.
 PIECE = 2**20
@@ -69,8 +69,7 @@ class Group:
 
     def own(self, shards: int) -> range:
         """Return the shards of a batch that are this process's."""
-        each = shards // self.size
-        return range(self.rank * each, (self.rank + 1) * each)
+        return Processes(self.rank, self.size).own(shards)
 
     def add_up(self, name: str, arrays: Sequence[Any]) -> List[Any]:
         """Return the sums of arrays over all workers, which the next call of a name overwrites.

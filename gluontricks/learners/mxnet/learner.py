@@ -9,9 +9,8 @@ import numpy as np
 
 from gluontricks import streams
 from gluontricks.errors import UsageError
-from gluontricks.learners import SLOTS, LearnerSpec, LearnerState, check_shapes
+from gluontricks.learners import RUNNING, SLOTS, LearnerSpec, LearnerState, check_shapes
 from gluontricks.learners.mxnet.graphs import (
-    RUNNING,
     STATIC,
     Predictor,
     Teacher,

@@ -71,8 +71,7 @@ class Group:
 
     def own(self, shards: int) -> range:
         """Return the shards of a batch that are this process's."""
-        each = shards // self.size
-        return range(self.rank * each, (self.rank + 1) * each)
+        return Processes(self.rank, self.size).own(shards)
 
     def add_up(self, tensors: List[torch.Tensor]) -> None:
         """Replace each tensor by its sum over all processes, in one exchange.

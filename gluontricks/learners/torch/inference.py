@@ -12,7 +12,7 @@ import torch
 from gluontricks.data.augment import normalise
 from gluontricks.errors import IntegrityError
 from gluontricks.graphs import Graph
-from gluontricks.learners import Exportable, NetworkSpec
+from gluontricks.learners import RUNNING, Exportable, NetworkSpec
 from gluontricks.learners.torch.convert import convert
 from gluontricks.learners.torch.devices import named_device, set_up
 from gluontricks.learners.torch.networks import Predictor, constant_values, loaded_values
@@ -21,7 +21,6 @@ from gluontricks.params_file import dump_params, read_params
 from gluontricks.pipeline import Statistics
 
 # What MXNet keeps apart in an exported file: state, not arguments.
-STATISTICS = ("running_mean", "running_var")
 Function = Callable[[np.ndarray], np.ndarray]
 
 
@@ -84,4 +83,4 @@ def exportable(spec: NetworkSpec, normalization: Statistics, images: np.ndarray)
 
 def marked(path: str) -> str:
     """Return a name in an exported file: of an argument, or of a running statistic."""
-    return f"{'aux' if path.rsplit('.', 1)[-1] in STATISTICS else 'arg'}:{path}"
+    return f"{'aux' if path.endswith(RUNNING) else 'arg'}:{path}"
