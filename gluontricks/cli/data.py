@@ -112,7 +112,7 @@ def verify(args: argparse.Namespace) -> int:
         for problem in problems:
             put(f"{problem['kind']}: {problem['reason']}")
         put(
-            f"{args.name}: {len(problems)} problems"
+            f"{args.name}: {len(problems)} problem{'s' * (len(problems) > 1)}"
             if problems
             else f"{args.name}: all of it reads and is consistent"
         )

@@ -14,7 +14,7 @@ import numpy as np
 
 from gluontricks.data.decode import pixel_count
 from gluontricks.data.listing import Listing
-from gluontricks.errors import DiskError, IntegrityError
+from gluontricks.errors import DiskError, IntegrityError, OutputError
 from gluontricks.files import TEMPORARY, make_folder, sync_folder, write_atomic, write_error
 
 SCHEMA = "gluontricks.pixels/1"
@@ -80,7 +80,10 @@ def decoded_cache(listing: Listing, folder: Path) -> DecodedListing:
     IntegrityError
         If the files are not what was written, or belong to other images.
     """
-    make_folder(folder)
+    try:
+        make_folder(folder)
+    except OutputError as error:
+        raise OutputError(error.cause, "choose another folder with --cache") from error
     path = pixels_path(listing, folder)
     about = path.with_suffix(".json")
     if not about.exists():

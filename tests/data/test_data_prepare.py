@@ -189,6 +189,7 @@ def test_a_class_folder_missing_in_val_is_found(root):
     shutil.rmtree(root / "val" / "beech")
     (problem,) = verified(root, 65)["problems"]
     assert "missing in val: beech" in problem["reason"]
+    assert command("data", "verify", root).out.endswith(": 1 problem\n")
 
 
 def test_damaged_records_are_found_and_never_end_the_process(root, tmp_path):

@@ -226,6 +226,17 @@ def test_options_of_images_on_disk_are_refused_for_images_in_memory(tmp_path):
         assert "no effect" in done.err
 
 
+def test_a_cache_that_cannot_be_written_names_its_own_flag(folder, tmp_path):
+    (tmp_path / "file").write_text("x")
+    done = command(
+        "train", *SMALL, "--data-dir", folder, "--out", tmp_path / "out", "--cache",
+        tmp_path / "file" / "x",
+    )  # fmt: skip
+    assert done.code == 73
+    assert "--cache" in done.err
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_run_begins_with_parameters_at_an_epoch(folder, done, tmp_path):
     train(folder, tmp_path / "first", "--num-epochs", "1", "--save-frequency", "1")
     (params,) = (tmp_path / "first" / "params").iterdir()
