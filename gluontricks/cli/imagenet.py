@@ -24,7 +24,7 @@ from gluontricks.errors import UsageError
 from gluontricks.options import RunOptions
 from gluontricks.processes import processes
 from gluontricks.recipes.gluoncv_flags import FLAGS
-from gluontricks.recipes.namespaces import recipe_of
+from gluontricks.recipes.namespaces import recipe_of, refuse_beside_recipe
 from gluontricks.recipes.spec import Recipe
 
 # What follows from these fields in GluonCV's defaults is left open where one of them is given.
@@ -87,15 +87,15 @@ def without_idle_paths(args: argparse.Namespace) -> None:
 
 def described(args: argparse.Namespace) -> Recipe:
     """Return the recipe of a named one and the flags, or of the flags over GluonCV's defaults."""
-    if args.folder is not None:
-        return typed_recipe(args, train.recipe_in(args))
     given = dict(vars(args))
-    if given.get("recipe") or given.get("config"):
-        check_recipe_flags(given)
-        return typed_recipe(args, Recipe(dataset="imagenet"))
-    found = recipe_of({k: raw(v) for k, v in given.items() if k in FLAGS and v is not None})
+    of_gluoncv = {k: raw(v) for k, v in given.items() if k in FLAGS and v is not None}
+    if has_recipe(args):
+        refuse_beside_recipe(of_gluoncv)
+        base = Recipe(dataset="imagenet") if args.folder is None else train.recipe_in(args)
+        return typed_recipe(args, base)
+    found = recipe_of(of_gluoncv)
     for note in found.notes:
-        put(f"notice: {note}")
+        sys.stderr.write(f"notice: {note}\n")
     own = {f.name for f in fields(Recipe)} - set(FLAGS)
     changes = {k: v for k, v in given.items() if k in own}
     for name, others in LEFT_OPEN.items():
@@ -104,19 +104,10 @@ def described(args: argparse.Namespace) -> Recipe:
     return replace(found.recipe, **changes)
 
 
-def check_recipe_flags(given: Dict[str, Any]) -> None:
-    """Raise for GluonCV's switches beside a recipe that has a field in their stead."""
-    for name, remedy in {
-        "mixup": "--mixup-type mixup",
-        "use_se": "--model se_...",
-        "rgb_mean": "--normalization",
-        "rgb_std": "--normalization",
-    }.items():
-        if name in given:
-            raise UsageError(
-                f"{FLAGS[name].options[-1]} and --recipe or --config are both given",
-                f"give {remedy}",
-            )
+def has_recipe(args: argparse.Namespace) -> bool:
+    """Return whether the flags change a recipe, and not GluonCV's defaults."""
+    named = getattr(args, "recipe", None) or getattr(args, "config", None)
+    return bool(named) or args.folder is not None
 
 
 def raw(value: Any) -> Any:
@@ -134,7 +125,7 @@ def spread(args: argparse.Namespace, recipe: Recipe, options: RunOptions) -> Rec
     parts = device_total(options) * args.accumulate
     if "batch_size" in vars(args):
         return replace(recipe, batch_size=args.batch_size * parts, shards=parts)
-    if getattr(args, "recipe", None) or getattr(args, "config", None) or args.folder:
+    if has_recipe(args):
         return recipe if args.accumulate == 1 else replace(recipe, shards=parts)
     return replace(recipe, batch_size=FLAGS["batch_size"].default * parts, shards=parts)
 

@@ -41,6 +41,15 @@ OPTIONS: Mapping[str, Tuple[str, Callable[[Any], Any]]] = {
     "resume_params": ("resume_params", path),
     "resume_from": ("resume_params", path),
 }
+# GluonCV's flag -> what sets the field of a recipe that stands in its stead.
+INSTEAD = {
+    "mixup": "--mixup-type mixup",
+    "use_se": "--model se_...",
+    "batch_norm": "--model ..._bn",
+    "use_gn": "--model ..._gn",
+    "rgb_mean": "--normalization",
+    "rgb_std": "--normalization",
+}
 # Its residual blocks take the argument of zero gamma and pass it on to nothing.
 DEAF = re.compile(r"resnet(18|34)_v1[bcdes]")
 
@@ -97,9 +106,10 @@ class Given:
     def __contains__(self, name: str) -> bool:
         return name in self.values
 
-    def flag(self, name: str) -> str:
-        """Return the spelling of a flag."""
-        return self.flags[name].options[-1]
+    def typed(self, name: str) -> str:
+        """Return a flag with its value, as it is typed."""
+        flag, value = self.flags[name].options[-1], self[name]
+        return flag if value is True else f"{flag} {value}"
 
     def changed(self, name: str) -> bool:
         """Return whether a flag was given, and not with GluonCV's own default."""
@@ -110,15 +120,13 @@ class Given:
         if not self.changed(name):
             return
         if not self.printed:
-            raise UsageError(
-                f"{self.flag(name)} {self[name]} would have no effect: {why}", "leave it out"
-            )
-        self.notes.append(f"{self.flag(name)} {self[name]} had no effect: {why}")
+            raise UsageError(f"{self.typed(name)} would have no effect: {why}", "leave it out")
+        self.notes.append(f"{self.typed(name)} had no effect: {why}")
 
     def refuse(self, name: str, why: str, remedy: str) -> None:
         """Raise if a flag asks for something that is not done here."""
         if self.changed(name):
-            raise UsageError(f"{self.flag(name)} {self[name]}: {why}", remedy)
+            raise UsageError(f"{self.typed(name)}: {why}", remedy)
 
 
 def recipe_of(values: Mapping[str, Any]) -> NamespaceRecipe:
@@ -139,6 +147,29 @@ def recipe_of(values: Mapping[str, Any]) -> NamespaceRecipe:
         If a flag is unknown, is refused, or would have no effect.
     """
     return _imagenet(Given(values, FLAGS, printed=False))
+
+
+def refuse_beside_recipe(values: Mapping[str, Any]) -> None:
+    """Raise for typed flags of ``train_imagenet.py`` that a recipe has no field for.
+
+    Parameters
+    ----------
+    values : mapping
+        Dest -> value of the flags that were given beside a recipe.
+
+    Raises
+    ------
+    UsageError
+        If a flag asks for what is not done here, or a field of the recipe stands in its stead.
+    """
+    given = Given(values, FLAGS, printed=False)
+    _refuse(given)
+    for name, remedy in INSTEAD.items():
+        if name in given:
+            raise UsageError(
+                f"{given.typed(name)} and a recipe are both given: it has a field in its stead",
+                f"give {remedy}",
+            )
 
 
 def namespace_recipe(namespace: Union[str, Mapping[str, Any]]) -> NamespaceRecipe:

@@ -119,8 +119,8 @@ def test_the_two_engines_agree_on_images_on_disk(folder, tmp_path):
         train(folder, tmp_path / engine, *words)
         losses.append([e["loss"] for e in read_metrics(tmp_path / engine)])
     assert len(losses[0]) == 2
-    # The second follows an update of a network whose last images have one pixel a channel.
-    assert losses[0][0] == pytest.approx(losses[1][0], rel=1e-5)
+    # The last images have one pixel a channel, which few values normalise: 1.1e-5 on an AMD EPYC.
+    assert losses[0][0] == pytest.approx(losses[1][0], rel=1e-4)
     assert losses[0][1] == pytest.approx(losses[1][1], rel=1e-3)
 
 
@@ -354,6 +354,38 @@ def test_the_script_refuses_with_a_cause_and_a_remedy(folder, tmp_path, words):
     assert code == 2
     assert len(err.strip().splitlines()) == 2
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--resume-states", "x.states"),
+        ("--use-pretrained",),
+        ("--data-backend", "dali-gpu"),
+        ("--num-training-samples", "9"),
+        ("--mixup",),
+        ("--use-se",),
+        ("--batch-norm",),
+        ("--use-gn",),
+        ("--rgb-mean", "1,2,3"),
+    ],
+)
+def test_flags_that_a_recipe_has_no_field_for_are_refused_beside_one(done, words):
+    for recipe in (("--recipe", "gluoncv-resnet50_v1d"), (done,)):
+        code, out, err = script(*recipe, *words, "--print-config")
+        assert (code, out) == (2, "")
+        assert words[0] in err.replace("_", "-")
+        assert len(err.strip().splitlines()) == 2
+
+
+def test_a_notice_stays_out_of_the_json_document():
+    code, out, err = script(
+        "--model", "resnet18_v1d", "--teacher", "resnet50_v1d", "--hard-weight", "1",
+        "--print-config", "--json",
+    )  # fmt: skip
+    assert code == 0, err
+    assert json.loads(out)["teacher"] is None
+    assert err.startswith("notice: --hard-weight 1")
 
 
 @pytest.mark.slow
