@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, Sequence
 
-from gluontricks.arrays import cast, namespace
+from gluontricks.arrays import cast, clip, namespace
 
 # Shares of red, green and blue in the luminance.
 LUMINANCE = (0.299, 0.587, 0.114)
@@ -26,9 +26,8 @@ LIGHTING = (
 
 def _saturate(plane: Any) -> None:
     """Cut a plane off at 0 and 255 and truncate it to whole levels, in place."""
-    module = namespace(plane)
-    module.clip(plane, 0, 255, out=plane)
-    module.floor(plane, out=plane)
+    clip(plane, 0, 255)
+    namespace(plane).floor(plane, out=plane)
 
 
 def brightness(planes: Sequence[Any], factors: Any) -> None:
@@ -91,7 +90,7 @@ def hue(planes: Sequence[Any], factors: Any) -> None:
         distance -= centre
         module.abs(distance, out=distance)
         distance -= extent
-        module.clip(distance, 0, 255, out=distance)
+        clip(distance, 0, 255)
         module.minimum(distance, extent, out=plane)
         plane += smallest
         module.floor(plane, out=plane)

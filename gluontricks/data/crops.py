@@ -68,10 +68,15 @@ def uniforms_of(word: int, count: int) -> np.ndarray:
     return ((raw >> np.uint64(12)) + 0.5) * 2.0**-52
 
 
-def random_crop(image: Any, word: int, size: int, *, min_scale: float) -> np.ndarray:
-    """Return the random crop of a Pillow image, resized to uint8 (``size``, ``size``, 3)."""
+def random_crop(
+    image: Any, word: int, size: int, *, min_scale: float, flip: bool = False
+) -> np.ndarray:
+    """Return the random crop of a Pillow image, resized to uint8 (``size``, ``size``, 3).
+
+    ``flip`` mirrors it from left to right.
+    """
     box = random_box(word, image.height, image.width, min_scale=min_scale)
-    return resized(image, box, (size, size))
+    return resized(image, box, (size, size), flip=flip)
 
 
 def centre_crop(image: Any, size: int, *, crop_ratio: float) -> np.ndarray:
@@ -89,10 +94,12 @@ def centre_crop(image: Any, size: int, *, crop_ratio: float) -> np.ndarray:
     return resized(image, box, (size, size))
 
 
-def resized(image: Any, box: Any, size: Tuple[int, int]) -> np.ndarray:
+def resized(image: Any, box: Any, size: Tuple[int, int], *, flip: bool = False) -> np.ndarray:
     """Return a part of a Pillow image, resized bilinearly, averaging where it shrinks."""
     from PIL import Image
 
-    if size == image.size and tuple(box) == (0, 0, *image.size):
-        return np.asarray(image, dtype=np.uint8)
-    return np.asarray(image.resize(size, Image.Resampling.BILINEAR, box=tuple(box)), dtype=np.uint8)
+    if size != image.size or tuple(box) != (0, 0, *image.size):
+        image = image.resize(size, Image.Resampling.BILINEAR, box=tuple(box))
+    if flip:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return np.asarray(image, dtype=np.uint8)

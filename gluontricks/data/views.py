@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Mapping, Sequence
 
 import numpy as np
@@ -56,8 +56,10 @@ class TrainView:
     def images(self, listing: Listing, indices: Sequence[int], draws: Draws) -> np.ndarray:
         """Return images as uint8 (N, size, size, 3), changed as drawn."""
         scale = self.augmentation.min_scale
+        flips = draws["flip"] if self.augmentation.flip else np.zeros(len(indices), np.int64)
         crops = [
-            random_crop(listing.image(i), int(word), self.size, min_scale=scale)
-            for i, word in zip(indices, draws["resized_crop"])
+            random_crop(listing.image(i), int(word), self.size, min_scale=scale, flip=bool(flip))
+            for i, word, flip in zip(indices, draws["resized_crop"], flips)
         ]
-        return self.augmentation.apply(np.stack(crops), draws)
+        # Pillow has mirrored them, at a tenth of what NumPy takes.
+        return replace(self.augmentation, flip=0.0).apply(np.stack(crops), draws)

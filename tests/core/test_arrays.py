@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gluontricks.arrays import cast, like, namespace
+from gluontricks.arrays import cast, clip, like, namespace
 
 
 @pytest.fixture(params=["numpy", "torch"])
@@ -43,3 +43,10 @@ def test_cast_changes_the_type_and_not_the_values(make, dtype):
     result = cast(make(np.array([0, 1, 200], dtype=np.int64)), dtype)
     assert str(result.dtype).endswith(dtype)
     assert result.tolist() == [0, 1, 200]
+
+
+def test_clip_cuts_off_in_place_at_the_same_values_every_time(make):
+    for _ in range(2):
+        array = make(np.array([[-3, 0, 7], [254.5, 255, 300]], np.float32))
+        clip(array, 0, 255)
+        np.testing.assert_array_equal(np.asarray(array), [[0, 0, 7], [254.5, 255, 255]])

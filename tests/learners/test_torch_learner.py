@@ -250,6 +250,17 @@ def test_a_recorded_step_reads_and_writes_what_a_plain_one_does(monkeypatch, opt
         np.testing.assert_allclose(found.arrays[key], value, rtol=1e-9, atol=1e-12, err_msg=key)
 
 
+@pytest.mark.parametrize("optimizer", ["nag", "adam"])
+def test_an_update_in_pieces_is_that_of_the_whole(monkeypatch, optimizer):
+    whole, pieces = learner_of(optimizer=optimizer), learner_of(optimizer=optimizer)
+    batch = batches(1)[0]
+    monkeypatch.setattr("gluontricks.learners.torch.learner.CACHED", 2**40)
+    whole.step(batch)
+    monkeypatch.setattr("gluontricks.learners.torch.learner.CACHED", 2**10)
+    pieces.step(batch)
+    assert_same_state(whole.state(), pieces.state())
+
+
 def test_a_recorded_step_takes_the_loss_scale_of_now(monkeypatch):
     plain, taped = learner_of(dtype="float64"), learner_of(dtype="float64")
     Tape(monkeypatch)

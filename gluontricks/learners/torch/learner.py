@@ -30,6 +30,9 @@ from gluontricks.learners.torch.updates import UPDATES, numbers
 from gluontricks.pipeline import Batch, shard_of
 from gluontricks.scaling import LossScaler
 
+# Values that an update works on at a time on a CPU: a piece of each tensor stays in its cache.
+CACHED = 2**19
+
 
 class TorchLearner:
     """A network, its loss and its optimizer on PyTorch; see :class:`gluontricks.learners.Learner`.
@@ -194,12 +197,19 @@ class TorchLearner:
         with torch.no_grad():
             grads = dict(zip(self.trained, self.grads()))
             for block in self.blocks:
-                own = joined([grads[path] for path in block.paths]).mul_(given["rescale"])
-                UPDATES[self.spec.optimizer](block.weights, own, block.slots, given, block.wd)
+                own = joined([grads[path] for path in block.paths])
+                for weights, grad, *slots in self.pieces(block.weights, own, *block.slots):
+                    grad.mul_(given["rescale"])
+                    UPDATES[self.spec.optimizer](weights, grad, slots, given, block.wd)
             self.training.keep_statistics()
             if self.averages:
                 averages, values = list(self.averages.values()), list(self.values.values())
                 foreach._foreach_lerp_(averages, values, 1 - self.spec.ema)
+
+    def pieces(self, *tensors: torch.Tensor) -> Iterator[Tuple[torch.Tensor, ...]]:
+        """Return tensors of one length in pieces that are updated together."""
+        cached = self.device.type == "cpu"
+        return zip(*(tensor.split(CACHED if cached else len(tensor)) for tensor in tensors))
 
     def decays(self) -> Dict[float, List[str]]:
         """Return the paths that share a weight decay."""
