@@ -10,7 +10,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from gluontricks.cli import guarded
-from gluontricks.crosscheck import LIMITS, cases, crosscheck
 from gluontricks.errors import IntegrityError
 from gluontricks.files import make_folder, write_atomic
 from gluontricks.results.crosschecked import FILE, document
@@ -33,6 +32,8 @@ def compare(steps: int, results: Path) -> int:
     """Compare case by case, telling each; write what came out."""
     # With two, sums in other orders take the gradients of the deepest networks to the limit.
     set_threads(1)
+    from gluontricks.crosscheck import LIMITS, cases, crosscheck
+
     rows, apart = [], []
     for case in cases():
         found = crosscheck(case.recipe, steps=steps, size=case.size)
