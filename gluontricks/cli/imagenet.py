@@ -15,7 +15,7 @@ import argparse
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterable, List, Optional
 
 from gluontricks.cli import evaluate, train
 from gluontricks.cli.flags import typed_options, typed_recipe
@@ -24,7 +24,7 @@ from gluontricks.errors import UsageError
 from gluontricks.options import RunOptions
 from gluontricks.processes import processes
 from gluontricks.recipes.gluoncv_flags import FLAGS
-from gluontricks.recipes.namespaces import recipe_of, refuse_beside_recipe
+from gluontricks.recipes.namespaces import notes_beside_recipe, recipe_of
 from gluontricks.recipes.spec import Recipe
 
 # What follows from these fields in GluonCV's defaults is left open where one of them is given.
@@ -65,15 +65,28 @@ def run(args: argparse.Namespace) -> int:
     if args.accumulate < 1:
         raise UsageError(f"--accumulate is {args.accumulate}", "it must be at least 1")
     without_idle_paths(args)
-    options = typed_options(args)
-    if getattr(args, "save_dir", None) and options.out is None:
-        options = replace(options, out=Path(args.save_dir).expanduser())
-    recipe = spread(args, described(args), options)
+    # A run's directory names the place and the engine among the options.
+    wanted = described(args)
+    options = placed(args, typed_options(args))
+    recipe = spread(args, wanted, options)
     if args.evaluate:
         return evaluate_only(args, recipe, options)
     if not options.quiet and not args.print_config and not args.json:
         put(sentence(recipe))
     return train.execute(args, recipe, options)
+
+
+def placed(args: argparse.Namespace, options: RunOptions) -> RunOptions:
+    """Return the options with the run in ``--save-dir``, where that is given."""
+    folder = getattr(args, "save_dir", None)
+    if not folder:
+        return options
+    if options.out is not None:
+        raise UsageError(
+            f"--save-dir {folder} and {options.out} are both given as the run's directory",
+            "leave one out",
+        )
+    return replace(options, out=Path(folder).expanduser())
 
 
 def without_idle_paths(args: argparse.Namespace) -> None:
@@ -90,18 +103,23 @@ def described(args: argparse.Namespace) -> Recipe:
     given = dict(vars(args))
     of_gluoncv = {k: raw(v) for k, v in given.items() if k in FLAGS and v is not None}
     if has_recipe(args):
-        refuse_beside_recipe(of_gluoncv)
+        tell(notes_beside_recipe(of_gluoncv))
         base = Recipe(dataset="imagenet") if args.folder is None else train.recipe_in(args)
         return typed_recipe(args, base)
     found = recipe_of(of_gluoncv)
-    for note in found.notes:
-        sys.stderr.write(f"notice: {note}\n")
+    tell(found.notes)
     own = {f.name for f in fields(Recipe)} - set(FLAGS)
     changes = {k: v for k, v in given.items() if k in own}
     for name, others in LEFT_OPEN.items():
         if name in changes:
             changes.update({k: None for k in others if k not in given})
     return replace(found.recipe, **changes)
+
+
+def tell(notes: Iterable[str]) -> None:
+    """Print notices where they are no part of a document."""
+    for note in notes:
+        sys.stderr.write(f"notice: {note}\n")
 
 
 def has_recipe(args: argparse.Namespace) -> bool:

@@ -56,7 +56,7 @@ class TrainView:
     def images(self, listing: Listing, indices: Sequence[int], draws: Draws) -> np.ndarray:
         """Return images as uint8 (N, size, size, 3), changed as drawn."""
         scale = self.augmentation.min_scale
-        flips = draws["flip"] if self.augmentation.flip else np.zeros(len(indices), np.int64)
+        flips = draws.get("flip", np.zeros(len(indices), np.int64))
         crops = [
             random_crop(listing.image(i), int(word), self.size, min_scale=scale, flip=bool(flip))
             for i, word, flip in zip(indices, draws["resized_crop"], flips)

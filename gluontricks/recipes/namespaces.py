@@ -41,14 +41,14 @@ OPTIONS: Mapping[str, Tuple[str, Callable[[Any], Any]]] = {
     "resume_params": ("resume_params", path),
     "resume_from": ("resume_params", path),
 }
-# GluonCV's flag -> what sets the field of a recipe that stands in its stead.
+# GluonCV's flag that no recipe has a field for -> what to do beside a recipe.
 INSTEAD = {
-    "mixup": "--mixup-type mixup",
-    "use_se": "--model se_...",
-    "batch_norm": "--model ..._bn",
-    "use_gn": "--model ..._gn",
-    "rgb_mean": "--normalization",
-    "rgb_std": "--normalization",
+    "mixup": "give --mixup-type mixup",
+    "use_se": "give --model se_...",
+    "batch_norm": "leave it out: no network here takes it",
+    "use_gn": "leave it out: no network here takes it",
+    "rgb_mean": "give --normalization",
+    "rgb_std": "give --normalization",
 }
 # Its residual blocks take the argument of zero gamma and pass it on to nothing.
 DEAF = re.compile(r"resnet(18|34)_v1[bcdes]")
@@ -149,27 +149,25 @@ def recipe_of(values: Mapping[str, Any]) -> NamespaceRecipe:
     return _imagenet(Given(values, FLAGS, printed=False))
 
 
-def refuse_beside_recipe(values: Mapping[str, Any]) -> None:
-    """Raise for typed flags of ``train_imagenet.py`` that a recipe has no field for.
+def notes_beside_recipe(values: Mapping[str, Any]) -> Tuple[str, ...]:
+    """Return what is to be told of typed flags of ``train_imagenet.py`` beside a recipe.
 
     Parameters
     ----------
     values : mapping
-        Dest -> value of the flags that were given beside a recipe.
+        Dest -> value of the flags that were given.
 
     Raises
     ------
     UsageError
-        If a flag asks for what is not done here, or a field of the recipe stands in its stead.
+        If a flag asks for what is not done here, or no recipe has a field for it.
     """
     given = Given(values, FLAGS, printed=False)
     _refuse(given)
     for name, remedy in INSTEAD.items():
         if name in given:
-            raise UsageError(
-                f"{given.typed(name)} and a recipe are both given: it has a field in its stead",
-                f"give {remedy}",
-            )
+            raise UsageError(f"{given.typed(name)} and a recipe are both given", remedy)
+    return tuple(given.notes)
 
 
 def namespace_recipe(namespace: Union[str, Mapping[str, Any]]) -> NamespaceRecipe:

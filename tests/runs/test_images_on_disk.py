@@ -388,6 +388,37 @@ def test_a_notice_stays_out_of_the_json_document():
     assert err.startswith("notice: --hard-weight 1")
 
 
+def test_a_notice_is_given_beside_a_recipe_too():
+    code, out, err = script(
+        "--recipe", "gluoncv-resnet50_v1d", "--mode", "symbolic", "--print-config", "--json"
+    )
+    assert code == 0, err
+    assert json.loads(out)["model"] == "resnet50_v1d"
+    assert err.startswith("notice: --mode symbolic")
+
+
+def test_two_directories_for_one_run_are_refused(done, tmp_path):
+    for first in (("--model", "resnet18_v1d", "--out", tmp_path / "a"), (done,)):
+        code, _, err = script(*first, "--save-dir", tmp_path / "b")
+        assert code == 2
+        cause, _ = err.strip().splitlines()
+        assert "--save-dir" in cause
+        assert str(first[-1]) in cause
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_script_goes_on_with_the_run_in_a_directory(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "run"
+    words = (*FOLDER, "--data-dir", folder, "--batch-size", "4", "--out", run)
+    assert script(*words, "--max-steps", "1")[0] == 0
+    code, out, err = script(run, "--data-dir", folder)
+    assert code == 0, err
+    assert "resumed after step 1" in out
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert read_metrics(run)[-1]["top1"] is not None
+
+
 @pytest.mark.slow
 def test_twenty_steps_on_photographs_are_the_same_from_records(data_dir, tmp_path):
     rec = tmp_path / "rec"
