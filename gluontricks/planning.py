@@ -220,6 +220,7 @@ def plan_teacher(
                 "leave them out, or name the network with --teacher",
             )
         return None
+    check_size(recipe.teacher, image_size(recipe))
     noted = noted_teacher(options.out) if options.resume else None
     params = options.teacher_params or own_teacher(options.out)
     if params:
@@ -236,7 +237,6 @@ def plan_teacher(
             f"'{weights.source}' holds '{weights.model}', not '{recipe.teacher}'",
             f"give --teacher {weights.model}",
         )
-    check_size(recipe.teacher, image_size(recipe))
     for notice in check_teacher(weights, class_names=names, classes=recipe.classes or 0):
         report(f"notice: {notice}")
     if options.teacher_cache:

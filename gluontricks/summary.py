@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+from contextlib import redirect_stdout
 from typing import Any, Dict, List, Mapping, Sequence, Set, Tuple
 
 import numpy as np
@@ -142,7 +144,9 @@ def _shapes(
 ) -> Dict[int, List[Tuple[int, ...]]]:
     """Return node -> shapes of its visible outputs, for a batch of one image."""
     try:
-        _, outputs, _ = internals.infer_shape(**{INPUT: (1, *image)})
+        # Before its error MXNet prints the arguments, which are no part of a document.
+        with redirect_stdout(io.StringIO()):
+            _, outputs, _ = internals.infer_shape(**{INPUT: (1, *image)})
     except mx.base.MXNetError as error:
         raise UsageError(
             f"the network does not take images of shape {image}",

@@ -107,9 +107,10 @@ def test_an_exported_network_is_counted_too(tmp_path):
     ]
 
 
-def test_images_that_do_not_fit_are_refused():
+def test_images_that_do_not_fit_are_refused(capfd):
     with pytest.raises(UsageError, match=r"\(4, 32, 32\)"):
         summarize(get_model("resnet8_v1", classes=10), (4, 32, 32))
+    assert capfd.readouterr().out == ""
 
 
 @pytest.mark.parametrize(

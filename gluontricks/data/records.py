@@ -233,7 +233,13 @@ def read_index(path: Path, size: int) -> np.ndarray:
     if len(set(keys)) < len(keys):
         raise DataError(f"'{path}' has a key twice", remedy)
     ordered = np.sort(starts)
-    if ordered[0] != 0 or ordered[-1] >= size or (np.diff(ordered) <= 0).any():
+    if ordered[-1] >= size:
+        raise DataError(
+            f"'{path}' is not the index of the record file beside it, or that is cut off: "
+            f"it has {size} bytes, and a record begins at {ordered[-1]}",
+            f"copy both again, or {remedy}",
+        )
+    if ordered[0] != 0 or (np.diff(ordered) <= 0).any():
         raise DataError(f"'{path}' is not the index of the record file beside it", remedy)
     return starts
 
