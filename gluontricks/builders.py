@@ -11,6 +11,7 @@ from gluontricks.data.cache import decoded_cache
 from gluontricks.data.disk import DiskSet, Pair
 from gluontricks.data.listing import Listing
 from gluontricks.data.loader import Loader
+from gluontricks.data.splits import select, subset_mask
 from gluontricks.data.views import PlainView, TrainView
 from gluontricks.draws import Draws, Mixing
 from gluontricks.errors import UsageError
@@ -46,9 +47,11 @@ def load_data(recipe: Recipe, options: RunOptions, pair: Optional[Pair] = None) 
     data_dir = options.data_dir
     train = load_split(recipe.dataset, "train", data_dir=data_dir)
     test = load_split(recipe.dataset, "test", data_dir=data_dir)
-    if not recipe.val_split:
-        return Data(train, test, test)
-    train, validation = split_validation(train, recipe.val_split, seed=recipe.seed)
+    validation = test
+    if recipe.val_split:
+        train, validation = split_validation(train, recipe.val_split, seed=recipe.seed)
+    if recipe.subset:
+        train = select(train, subset_mask(train.labels, recipe.subset), "train")
     return Data(train, validation, test)
 
 
@@ -57,7 +60,7 @@ def load_images(recipe: Recipe, options: RunOptions, split: str) -> Images:
     pair = plan_data(recipe, options)
     if pair is None:
         return load_split(recipe.dataset, split, data_dir=options.data_dir)
-    data = data_on_disk(replace(recipe, val_split=0), options, pair)
+    data = data_on_disk(replace(recipe, val_split=0, subset=0), options, pair)
     return data.train if split == "train" else data.test
 
 
@@ -67,9 +70,11 @@ def data_on_disk(recipe: Recipe, options: RunOptions, pair: Pair) -> Data:
     workers = worker_count(options)
     train = DiskSet(cached(pair.train, options), view, "train", workers)
     test = DiskSet(cached(pair.validation, options), view, "test", workers)
-    if not recipe.val_split:
-        return Data(train, test, test)
-    train, validation = train.divided(recipe.val_split, seed=recipe.seed)
+    validation = test
+    if recipe.val_split:
+        train, validation = train.divided(recipe.val_split, seed=recipe.seed)
+    if recipe.subset:
+        train = train.chosen(subset_mask(train.labels, recipe.subset))
     return Data(train, validation, test)
 
 

@@ -202,7 +202,7 @@ def make_augmentation(recipe: Recipe) -> Augmentation:
 def train_size(recipe: Recipe, pair: Optional[Pair]) -> int:
     """Return the number of images that a run trains on."""
     images = len(pair.train) if pair else dataset_info(recipe.dataset).train_size
-    return images - recipe.val_split
+    return recipe.subset or images - recipe.val_split
 
 
 def plan_teacher(

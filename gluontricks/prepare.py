@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import List, NamedTuple
 
-from gluontricks import builders, checkpoints, planning
+from gluontricks import builders, planning
 from gluontricks.advice import how_to_train
-from gluontricks.checkpoints import Checkpoint
-from gluontricks.files import make_folder, write_atomic
 from gluontricks.graphs import write_graphs
 from gluontricks.options import RunOptions
 from gluontricks.planning import TEACHER_FOLDER, Plan
 from gluontricks.recipes.resolve import resolve
 from gluontricks.recipes.spec import Recipe
-from gluontricks.rundir import RUN_FILE, RunDirectory
-from gluontricks.teachers import NoTeacherError
+from gluontricks.rundir import RunDirectory
+from gluontricks.teachers import NoTeacherError, write_weights
 from gluontricks.tracing import trace_run
 
 
@@ -70,8 +67,4 @@ def prepare_run(recipe: Recipe, options: RunOptions, *, with_teacher: bool = Fal
 def copy_teacher(plan: Plan) -> None:
     """Write the teacher's parameters, and what is known about them, into the run's directory."""
     assert plan.teacher is not None
-    folder = make_folder(plan.folder / TEACHER_FOLDER)
-    arrays = {f"p/{name}": value for name, value in plan.teacher.parameters.items()}
-    checkpoints.write(folder, 0, Checkpoint(arrays, {}))
-    if plan.teacher.about is not None:
-        write_atomic(folder / RUN_FILE, json.dumps(plan.teacher.about, indent=1) + "\n")
+    write_weights(plan.folder / TEACHER_FOLDER, plan.teacher)

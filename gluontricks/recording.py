@@ -56,7 +56,7 @@ def record_run(start: Start, training: Training, status: str, reason: Optional[s
     record = build_record(
         recipe,
         run_facts(start, status, reason),
-        data=data_facts(start.data),
+        data=data_facts(start.data, recipe),
         model=model_facts(start, training.learner),
         metrics=pick(metrics),
         epochs=curve(epochs),
@@ -131,8 +131,9 @@ def model_facts(start: Start, learner: Learner) -> Dict[str, Any]:
     }
 
 
-def data_facts(data: Data) -> Dict[str, Any]:
+def data_facts(data: Data, recipe: Recipe) -> Dict[str, Any]:
     """Return what the record says of the data."""
+    subset = f"{recipe.subset} images, by class in proportion" if recipe.subset else None
     files = dict(data.train.files)
     files.update(data.test.files)
     return {
@@ -140,7 +141,7 @@ def data_facts(data: Data) -> Dict[str, Any]:
         "selection": "last_epoch",
         "n_train": len(data.train),
         "n_eval": len(data.test),
-        "subset": None,
+        "subset": subset,
         "train_sha256": data.train.sha256,
         "eval_sha256": data.test.sha256,
         "files": [list(pair) for pair in sorted(files.items())],

@@ -12,10 +12,11 @@ import numpy as np
 from gluontricks import checkpoints
 from gluontricks.data.augment import parse_normalization
 from gluontricks.errors import DataError, IntegrityError
+from gluontricks.files import make_folder, write_atomic
 from gluontricks.params_file import read_params
 from gluontricks.pipeline import Statistics
 from gluontricks.recipes.spec import Recipe
-from gluontricks.rundir import RECORD_FILE, read_run, read_text
+from gluontricks.rundir import RECORD_FILE, RUN_FILE, read_run, read_text
 
 
 class Weights(NamedTuple):
@@ -70,6 +71,15 @@ def read_weights(path: Path) -> Weights:
     about = read_run(path.parent)
     weights = Weights(parameters, parameters_hash(parameters), path.name)
     return weights if about is None else describe(weights, about)
+
+
+def write_weights(folder: Path, weights: Weights) -> None:
+    """Write parameters, and what is known about them, so that :func:`read_weights` reads them."""
+    make_folder(folder)
+    arrays = {f"p/{name}": value for name, value in weights.parameters.items()}
+    checkpoints.write(folder, 0, checkpoints.Checkpoint(arrays, {}))
+    if weights.about is not None:
+        write_atomic(folder / RUN_FILE, json.dumps(weights.about, indent=1) + "\n")
 
 
 def describe(weights: Weights, about: Dict[str, Any]) -> Weights:

@@ -313,6 +313,7 @@ def dry_run(plan: Plan, options: RunOptions, notices: List[str]) -> Result:
             "seconds_per_update": per_step,
             "updates": updates,
             "memory_gb": memory,
+            "params": engine_module(options.engine).summary_of(learner.spec)["params"],
         },
     )
 

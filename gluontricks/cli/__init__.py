@@ -25,6 +25,7 @@ COMMANDS = {
     "recipes": "list the recipes, or show one",
     "data": "list, fetch or verify data sets",
     "results": "add runs to the registry, verify it, write the tables",
+    "reproduce": "run what a published table needs, and print the table as it fills",
     "launch": "start several processes that share every batch, by MXNet's parameter server",
     "figures": "draw a paper's figures, accuracy curves, or the gap of the logits",
     "doctor": "what is installed, what this machine can do, what is wrong",

@@ -173,6 +173,10 @@ class DiskSet:
         rest, held_out = (Chosen(self.listing, np.flatnonzero(m)) for m in (~mask, mask))
         return replace(self, listing=rest), replace(self, listing=held_out, split="validation")
 
+    def chosen(self, mask: np.ndarray) -> DiskSet:
+        """Return the images where ``mask`` holds, in their order."""
+        return replace(self, listing=Chosen(self.listing, np.flatnonzero(mask)))
+
     def __len__(self) -> int:
         """Return the number of images."""
         return len(self.listing)

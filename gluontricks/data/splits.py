@@ -63,6 +63,24 @@ def check_count(count: int, images: int) -> None:
         )
 
 
+def subset_mask(labels: np.ndarray, count: int) -> np.ndarray:
+    """Return which ``count`` of a training set's images to train on, by class in proportion.
+
+    The choice is the same for every seed, so that a teacher has seen what its students see.
+
+    Raises
+    ------
+    UsageError
+        If there are not more images than that.
+    """
+    if count >= len(labels):
+        raise UsageError(
+            f"--subset {count} is no part of the {len(labels)} images there are to train on",
+            "give fewer, or 0 for all",
+        )
+    return stratified_mask(labels, count, seed=0, stream="subset")
+
+
 def split_validation(images: ImageSet, count: int, *, seed: int) -> Tuple[ImageSet, ImageSet]:
     """Hold ``count`` images out of a training set.
 

@@ -252,6 +252,12 @@ def engine_module(engine: str) -> Any:
     UsageError
         If there is no such engine, or what it needs is not installed.
     """
+    check_engine(engine)
+    return import_module(ENGINES[engine])
+
+
+def check_engine(engine: str) -> None:
+    """Raise unless there is an engine of that name, and what it needs."""
     if engine not in ENGINES:
         raise unknown("engine", engine, ENGINES)
     if engine == "torch" and find_spec("torch") is None:
@@ -259,7 +265,6 @@ def engine_module(engine: str) -> Any:
             "the PyTorch engine needs PyTorch, which is not installed",
             "pip install 'gluontricks[torch]'; --engine mxnet does without",
         )
-    return import_module(ENGINES[engine])
 
 
 def make_learner(spec: LearnerSpec, engine: str) -> Learner:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
@@ -9,6 +10,7 @@ from gluontricks.data.registry import dataset_info
 from gluontricks.errors import UsageError, unknown
 from gluontricks.models.names import canonical_name
 from gluontricks.recipes import bag_of_tricks, demo, gluoncv_runs, stitch_mixup
+from gluontricks.recipes.protocols import SCALES, at_scale
 from gluontricks.recipes.spec import Ablation, Recipe, Row
 
 
@@ -61,6 +63,8 @@ OUT_OF_SCOPE: Mapping[Tuple[str, str, str], str] = {
 def get_recipe(name: str) -> Recipe:
     """Return the recipe called ``name``, unresolved, so that flags can still change it.
 
+    ``-reduced`` and ``-smoke`` after the name of a paper's recipe are its smaller forms.
+
     Raises
     ------
     UsageError
@@ -72,9 +76,28 @@ def get_recipe(name: str) -> Recipe:
             f"recipe '{name}' needs the network '{absent}', which is not here",
             "'gluontricks recipes' lists those that can be run",
         )
-    if name not in RECIPES:
+    if name in RECIPES:
+        return RECIPES[name]
+    base, _, scale = name.rpartition("-")
+    found = None
+    if base in paper_of() and scale in SCALES[1:]:
+        found = at_scale(RECIPES[base], paper_of()[base], scale)
+    if found is None:
         raise unknown("recipe", name, RECIPES)
-    return RECIPES[name]
+    return found
+
+
+@functools.lru_cache(maxsize=None)
+def paper_of() -> Mapping[str, str]:
+    """Return the name of every recipe of a paper -> the paper."""
+    found = {
+        recipe.name: table.paper
+        for table in ABLATIONS.values()
+        for _, _, recipe in variants(table)
+        if recipe is not None
+    }
+    found.update({recipe.name: bag_of_tricks.PAPER for recipe in bag_of_tricks.RECIPES})
+    return found
 
 
 def get_ablation(name: str) -> Ablation:

@@ -20,6 +20,7 @@ RANGES: Dict[str, Tuple[Callable[[Any], bool], str]] = {
     "seed": (lambda v: 0 <= v < 2**63, "0 or more"),
     "classes": (lambda v: v >= 2, "at least 2"),
     "val_split": (lambda v: v >= 0, "0 or more"),
+    "subset": (lambda v: v >= 0, "0 or more"),
     "flip": (lambda v: 0 <= v <= 1, "in [0, 1]"),
     "brightness": (lambda v: 0 <= v <= 1, "in [0, 1]"),
     "contrast": (lambda v: 0 <= v <= 1, "in [0, 1]"),

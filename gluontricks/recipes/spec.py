@@ -37,6 +37,7 @@ class Recipe:
     dataset: str = hp("cifar100", "data set")
     classes: Optional[int] = hp(None, "outputs of the network; the data set's own if not given")
     val_split: int = hp(0, "images held out of the training set for validation")
+    subset: int = hp(0, "images to train on, of each class in proportion; 0 is all of them")
     select: str = hp("auto", "where 'best' is judged", choices=("auto", "test"))
 
     model: str = hp("resnet56_v1", "network; 'cifar_' may stand before its name")

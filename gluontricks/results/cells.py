@@ -112,7 +112,7 @@ def join(entries: Sequence[Declared], records: Sequence[Record], label: str) -> 
             if record["status"] in ("failed", "diverged"):
                 remarks.append(_failure(row.name, record))
             elif label_of(record) == label:
-                groups.setdefault((row.name, *_setting(record)), []).append(record)
+                groups.setdefault((row.name, *setting_of(record)), []).append(record)
     cells: Dict[str, List[Cell]] = {}
     for (name, engine, device, dtype), members in sorted(groups.items()):
         kept, doubled = _one_per_seed(members)
@@ -126,7 +126,7 @@ def _order(record: Record) -> Tuple[str, str]:
     return str(record.get("ended")), str(record.get("run_id"))
 
 
-def _setting(record: Record) -> Tuple[str, str, str]:
+def setting_of(record: Record) -> Tuple[str, str, str]:
     """Return what is never pooled: the engine, the kind of device, the precision."""
     return record["engine"] or "?", (record["device"] or "?").split(":")[0], record["dtype"] or "?"
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from gluontricks.errors import UsageError
-from gluontricks.recipes import ABLATIONS, Ablation, Recipe, Row, variants
+from gluontricks.recipes import ABLATIONS, Ablation, Recipe, Row, get_recipe, variants
+from gluontricks.recipes.catalogue import teacher_names
+from gluontricks.recipes.protocols import PROTOCOLS, SCALES, SMOKE, at_scale
 from gluontricks.recipes.resolve import resolve
 
 PRECISION = Recipe().dtype
@@ -21,11 +23,22 @@ class Declared:
     row: Row
     labels: str
     recipe: Optional[Recipe]
+    scale: str = "full"
 
     @property
     def name(self) -> str:
-        """The row's name: paper/table/row/labels."""
-        return f"{self.ablation.paper}/{self.ablation.table}/{self.row.label}/{self.labels}"
+        """The row's name: paper/table/row/labels, and the scale where that is not full."""
+        name = f"{self.ablation.paper}/{self.ablation.table}/{self.row.label}/{self.labels}"
+        return name if self.scale == "full" else f"{name}/{self.scale}"
+
+    @property
+    def teacher(self) -> Optional[Recipe]:
+        """The recipe that trains this row's teacher, at the same scale and with these labels."""
+        if self.recipe is None or self.recipe.teacher is None:
+            return None
+        suffix = "" if self.scale == "full" else f"-{self.scale}"
+        name = teacher_names().get(self.recipe.name[: len(self.recipe.name) - len(suffix)])
+        return None if name is None else resolve(get_recipe(name + suffix))
 
     @property
     def fingerprint(self) -> Optional[str]:
@@ -34,18 +47,44 @@ class Declared:
 
 
 @functools.lru_cache(maxsize=None)
-def declared(table: Optional[str] = None) -> Tuple[Declared, ...]:
+def declared(table: Optional[str] = None, scale: str = "full") -> Tuple[Declared, ...]:
     """Return every declared row of the published tables, or of one, in each label set."""
     chosen = [a for name, a in ABLATIONS.items() if table is None or name == table]
-    return tuple(entry for ablation in chosen for entry in expand(ablation))
+    return tuple(entry for ablation in chosen for entry in expand(ablation, scale))
 
 
-def expand(ablation: Ablation) -> List[Declared]:
-    """Return the rows of one table in each of its label sets."""
-    return [
-        Declared(ablation, row, labels, None if recipe is None else resolve(recipe))
-        for row, labels, recipe in variants(ablation)
-    ]
+def expand(ablation: Ablation, scale: str = "full") -> List[Declared]:
+    """Return the rows of one table in each of its label sets.
+
+    At another scale than ``full`` these are the rows that the paper's protocol has a recipe for.
+    """
+    protocol = PROTOCOLS.get(ablation.paper)
+    renamed = protocol.renamed if protocol and scale == "reduced" else {}
+    found: List[Declared] = []
+    for row, labels, recipe in variants(ablation):
+        own = None if recipe is None else at_scale(recipe, ablation.paper, scale)
+        if own is not None or scale == "full":
+            entry = Declared(
+                ablation, row, renamed.get(labels, labels), own and resolve(own), scale
+            )
+            found.append(entry)
+    return found
+
+
+def scale_of(recipe: Recipe) -> str:
+    """Return the scale at which a declared row has ``recipe``; ``full`` where none has."""
+    if rows_of(recipe):
+        return "full"
+    scales = SCALES[1:]
+    return next((s for s in scales if rows_of(recipe, declared(scale=s))), "full")
+
+
+def protocol_of(paper: str, scale: str) -> Optional[str]:
+    """Return in words what the runs of a paper leave out at a scale; None for nothing."""
+    if scale == "smoke":
+        return SMOKE
+    protocol = PROTOCOLS.get(paper)
+    return protocol.sentence if protocol and scale == "reduced" else None
 
 
 def recipe_of(record: Mapping[str, Any]) -> Optional[Recipe]:

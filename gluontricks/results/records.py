@@ -15,7 +15,7 @@ from gluontricks.files import sha256_bytes, write_atomic
 from gluontricks.recipes import Recipe
 from gluontricks.recipes.stitch_mixup import VARIANTS
 from gluontricks.results import environment
-from gluontricks.results.declared import recipe_of, rows_of
+from gluontricks.results.declared import declared, protocol_of, recipe_of, rows_of, scale_of
 from gluontricks.results.plain import anonymous, canonical, map_texts, plain, without_paths
 from gluontricks.results.schema import FIELDS, LABELS, OURS, SCHEMA, validate
 
@@ -36,7 +36,8 @@ class RunFacts:
 
     ``status`` is completed, failed, diverged or stopped, with a ``reason`` unless completed;
     times are UTC as :func:`utc_now` writes them. ``scale`` is full, reduced or smoke, and
-    ``protocol`` says in words what a reduced run left out. ``bitwise`` says that all resumptions
+    ``protocol`` says in words what a reduced run left out; where they are not given they follow
+    from the row that has the recipe. ``bitwise`` says that all resumptions
     ran in the setting (versions, threads) of the first start.
     """
 
@@ -46,7 +47,7 @@ class RunFacts:
     ended: str
     engine: str = "mxnet"
     device: str = "cpu"
-    scale: str = "full"
+    scale: Optional[str] = None
     protocol: Optional[str] = None
     reason: Optional[str] = None
     resumes: int = 0
@@ -101,6 +102,9 @@ def build_record(
     """
     resolved = recipe.as_dict()
     teacher = model.get("teacher")
+    scale = scale_of(recipe)
+    rows = rows_of(recipe, declared(scale=scale))
+    paper = rows[0].ablation.paper if rows else ""
     record: Dict[str, Any] = {
         "schema": SCHEMA,
         "run_id": run.run_id,
@@ -108,7 +112,7 @@ def build_record(
         "source": None,
         "label": "NOT RUN",
         "recipe": recipe.name,
-        "rows": [row.name for row in rows_of(recipe)],
+        "rows": [row.name for row in rows],
         "fingerprint": recipe.fingerprint(teacher["sha256"] if teacher else None),
         "labels": label_set(recipe),
         "dtype": recipe.dtype,
@@ -125,9 +129,10 @@ def build_record(
         "software": environment.software(),
         "artefacts": list(run.artefacts),
     }
-    for name in ("status", "started", "ended", "engine", "device", "scale", "protocol",
-                 "resumes", "bitwise", "checks"):  # fmt: skip
+    for name in ("status", "started", "ended", "engine", "device", "resumes", "bitwise", "checks"):
         record[name] = getattr(run, name)
+    record["scale"] = run.scale or scale
+    record["protocol"] = run.protocol or protocol_of(paper, scale)
     record = map_texts(completed(plain(record)), without_paths)
     record["label"] = label_of(record)
     return checked(record)

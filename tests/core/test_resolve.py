@@ -139,6 +139,7 @@ OUTSIDE = {
     "seed": (-1, 2**63),
     "classes": (1, 0, -5),
     "val_split": (-1,),
+    "subset": (-1,),
     "flip": (-0.1, 1.1, NAN),
     "brightness": (-0.1, 1.1, NAN),
     "saturation": (-0.1, 1.1, NAN),

@@ -1,0 +1,237 @@
+"""Run what a published table needs and has no record yet, and print the table as it fills.
+
+    python scripts/reproduce.py --paper stitch-mixup --table III V --scale reduced --seeds 3
+    python scripts/reproduce.py --paper stitch-mixup --table V --scale full --seeds 6 --dry-run
+
+The plan is printed first, with the time and the disk that each run takes. The same command goes
+on where it was stopped, however that was; given on several machines that share the results folder,
+or with --ray on a cluster, they divide the runs among themselves.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence
+
+from gluontricks.cli.parser import Parser, add_json, print_json, put
+from gluontricks.errors import UsageError, WorkerError
+
+if TYPE_CHECKING:
+    from gluontricks.reproduce.costs import Cost
+    from gluontricks.reproduce.jobs import Job, Request
+    from gluontricks.reproduce.runner import Context
+
+DAY = 86_400.0
+SCALES = ("full", "reduced", "smoke")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("--paper", required=True, help="such as stitch-mixup")
+    parser.add_argument("--table", nargs="+", default=[], help="such as III V (default: all)")
+    parser.add_argument("--row", nargs="+", default=[], help="only these rows")
+    parser.add_argument("--labels", nargs="+", default=[], help="only these label sets")
+    parser.add_argument("--scale", choices=SCALES, default="full", help="default: full")
+    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="seeds 0 to N-1")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at a time")
+    parser.add_argument("--threads", type=int, metavar="N", help="of each run (default: its share)")
+    parser.add_argument("--engine", default="mxnet", help="mxnet (default) or torch")
+    parser.add_argument("--device", default="cpu", help="cpu (default), or cuda[:N]")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16", "float16"),
+                        help="instead of the recipes' precision; tables show it apart")  # fmt: skip
+    parser.add_argument("--data-dir", type=Path, help="folder of the data sets")
+    parser.add_argument("--results", type=Path, help="results folder (default: results)")
+    parser.add_argument("--out", type=Path, help="folder of the runs (default: RESULTS/work)")
+    parser.add_argument("--ray", nargs="?", const="local", metavar="ADDRESS",
+                        help="have workers of a Ray cluster run the jobs")  # fmt: skip
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
+    parser.add_argument("--yes", action="store_true", help="begin a plan of more than a day")
+    add_json(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Plan, tell, run, and print the table."""
+    from gluontricks.reproduce.jobs import plan
+    from gluontricks.reproduce.runner import record_of
+
+    request = request_of(args)
+    jobs = plan(request)
+    context = context_of(args)
+    left = [job for job in jobs if record_of(job, context) is None]
+    told = tell_plan(args, request, jobs, left, context)
+    if args.dry_run:
+        return 0
+    if told["seconds"] is not None and told["seconds"] > DAY and not args.yes:
+        raise UsageError(
+            f"the plan takes {hours(told['seconds'])}, more than a day",
+            "give --yes to begin it, fewer --seeds or --row, or --scale reduced",
+        )
+    execute(args, jobs, left, context)
+    return conclude(args, request, jobs, context)
+
+
+def request_of(args: argparse.Namespace) -> Request:
+    """Return what was asked for.
+
+    Raises
+    ------
+    UsageError
+        If a number is out of range, or an option would have no effect.
+    """
+    from gluontricks.learners import check_engine
+    from gluontricks.reproduce.jobs import Request
+
+    check_engine(args.engine)
+    for name in ("seeds", "jobs", "threads"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise UsageError(f"--{name} is {value}", "it must be at least 1")
+    if args.scale == "smoke" and args.results is not None:
+        raise UsageError(
+            "--results would have no effect with --scale smoke",
+            "smoke runs are written under --out only (default: runs/smoke)",
+        )
+    return Request(
+        args.paper, tuple(args.table), args.scale, args.seeds, tuple(args.labels), tuple(args.row),
+        args.engine, args.device, args.dtype,
+    )  # fmt: skip
+
+
+def context_of(args: argparse.Namespace) -> Context:
+    """Return the folders and the machine."""
+    from gluontricks.reproduce.costs import Machine
+    from gluontricks.reproduce.runner import Context
+    from gluontricks.threads import physical_cores
+
+    if args.scale == "smoke":
+        results = work = args.out or Path("runs/smoke")
+    else:
+        results = args.results or Path("results")
+        work = args.out or results / "work"
+    threads = args.threads or max(1, physical_cores() // args.jobs)
+    report = (lambda _: None) if args.json else put
+    return Context(results.resolve(), work.resolve(), Machine(threads, args.data_dir), report)
+
+
+def tell_plan(
+    args: argparse.Namespace,
+    request: Request,
+    jobs: Sequence[Job],
+    left: Sequence[Job],
+    context: Context,
+) -> Dict[str, Any]:
+    """Print the plan with the cost of each run; return it as JSON values."""
+    from gluontricks.reproduce.costs import Costs, total
+    from gluontricks.results.declared import protocol_of
+
+    costs = Costs(context.work, context.machine)
+    each = [costs.of(job) for job in left]
+    seconds = total(each, args.jobs)
+    told = {
+        "paper": request.paper, "tables": request.tables, "scale": request.scale,
+        "runs": len(jobs), "done": len(jobs) - len(left), "seconds": seconds,
+        "disk_bytes": sum(cost.disk for cost in each),
+        "plan": [planned(job, cost) for job, cost in zip(left, each)],
+    }  # fmt: skip
+    if args.json:
+        if args.dry_run:
+            print_json(told)
+        return told
+    tables = " ".join(request.tables) or "all"
+    put(f"{request.paper}, tables {tables}, {request.scale}: {len(left)} of {len(jobs)} runs to do")
+    protocol = protocol_of(request.paper, request.scale)
+    if protocol:
+        put(f"protocol: {protocol}")
+    for job, cost in zip(left, each):
+        time = cost.source if cost.seconds is None else hours(cost.seconds)
+        put(f"  {job.title:<58} {time:>12}  {cost.disk / 1e6:8.1f} MB")
+    if left:
+        at_once = f"{args.jobs} at a time, " if args.jobs > 1 else ""
+        time = "not known" if seconds is None else hours(seconds)
+        put(f"in all: {time} ({at_once}{context.machine.threads} threads each), "
+            f"{told['disk_bytes'] / 1e6:.1f} MB in '{context.work}'")  # fmt: skip
+    return told
+
+
+def planned(job: Job, cost: Cost) -> Dict[str, Any]:
+    """Return one run of a plan as JSON values."""
+    return {
+        "recipe": job.recipe.name, "seed": job.recipe.seed, "fingerprint": job.recipe.fingerprint(),
+        "rows": list(job.rows), "teacher": job.teacher and job.teacher.title,
+        "seconds": cost.seconds, "disk_bytes": cost.disk, "source": cost.source,
+    }  # fmt: skip
+
+
+def execute(
+    args: argparse.Namespace, jobs: Sequence[Job], left: Sequence[Job], context: Context
+) -> None:
+    """Run what is left, here or on a cluster."""
+    from gluontricks.reproduce.runner import run_workers
+
+    if not left:
+        return
+    if args.ray is not None:
+        from gluontricks.reproduce.ray_workers import run_on_ray
+
+        run_on_ray(jobs, context, args.jobs, address=args.ray)
+        return
+    run_workers(jobs, context, args.jobs)
+
+
+def conclude(
+    args: argparse.Namespace, request: Request, jobs: Sequence[Job], context: Context
+) -> int:
+    """Print the table; return 0, or 128 + the number of the signal that stopped the runs.
+
+    Raises
+    ------
+    WorkerError
+        If runs failed, or wait for one that failed.
+    """
+    from gluontricks.reproduce.progress import table_lines, write_smoke
+    from gluontricks.reproduce.runner import record_of
+
+    missing = [job for job in jobs if record_of(job, context) is None]
+    if request.scale == "smoke":
+        write_smoke(request, jobs, context)
+    if args.json:
+        done = len(jobs) - len(missing)
+        print_json({"runs": len(jobs), "done": done, "failed": context.failed})
+    else:
+        for line in table_lines(request, jobs, context):
+            put(line)
+    if context.signal:
+        context.report(f"stopped; the same command goes on with the {len(missing)} runs left")
+        return 128 + context.signal
+    if missing:
+        causes: List[str] = [context.failed[j.key] for j in missing if j.key in context.failed]
+        error = WorkerError(
+            f"{len(missing)} of {len(jobs)} runs are not done: "
+            f"{causes[0].rpartition('; ')[0] if causes else 'their workers ended'}",
+            "see above; the same command goes on with them",
+        )
+        raise error
+    return 0
+
+
+def hours(seconds: float) -> str:
+    """Return a duration in hours and minutes."""
+    minutes = max(1, round(seconds / 60))
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """Return the exit code of ``scripts/reproduce.py``."""
+    import sys
+
+    from gluontricks.cli import guarded
+
+    words = list(sys.argv[1:] if argv is None else argv)
+
+    def action() -> int:
+        parser = Parser(prog="reproduce.py", description=__doc__)
+        add_arguments(parser)
+        return run(parser.parse_args(words))
+
+    return guarded(action, debug="--debug" in words)

@@ -1,0 +1,1 @@
+"""Reproducing a table: which runs it needs, who runs which, and running them."""

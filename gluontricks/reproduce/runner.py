@@ -1,0 +1,253 @@
+"""Running the jobs of a plan: claim one, run it, add its record, until none is left.
+
+Each run is a process of its own, so that nothing of one run is in the next and that a crash ends
+one run only. Several machines do the same in one folder; claims keep them apart.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional, Sequence
+
+from gluontricks.errors import GluontricksError, WorkerError
+from gluontricks.files import make_folder
+from gluontricks.job import dies_with_its_parent, send
+from gluontricks.reporting import clock
+from gluontricks.reproduce.claims import Claim
+from gluontricks.reproduce.costs import Machine, train_command
+from gluontricks.reproduce.jobs import Job
+from gluontricks.reproduce.kept import keep_teacher, kept_teacher
+from gluontricks.results import registry
+from gluontricks.signals import Catcher
+
+POLL_SECONDS = 5.0
+DIVERGED, LOCKED = 80, 75
+
+Record = Dict[str, Any]
+
+
+@dataclass
+class Context:
+    """What the workers of one command share.
+
+    ``results`` is the folder of the registry, ``work`` that of runs and claims. ``writer`` names
+    the chain that records are added to. ``report`` takes a line of text, ``finished`` a job that
+    is done; ``failed`` has the causes by job, ``signal`` the signal that stopped all.
+    """
+
+    results: Path
+    work: Path
+    machine: Machine
+    report: Callable[[str], None]
+    finished: Optional[Callable[[Job], None]] = None
+    writer: Optional[str] = None
+    poll_seconds: float = POLL_SECONDS
+    stop: threading.Event = field(default_factory=threading.Event)
+    failed: Dict[str, str] = field(default_factory=dict)
+    running: Dict[str, Any] = field(default_factory=dict)
+    signal: int = 0
+
+    @property
+    def claims(self) -> Path:
+        """Where the claims are."""
+        return self.work / "claims"
+
+    def folder(self, job: Job) -> Path:
+        """Return the directory of a run."""
+        return self.work / job.key
+
+
+def work_on(jobs: Sequence[Job], context: Context) -> None:
+    """Claim and run jobs until each is done, has failed, or waits for one that has.
+
+    This is what one worker does, whether a thread, another machine, or a process of a cluster.
+    """
+    while not context.stop.is_set():
+        left = [job for job in jobs if not is_settled(job, context)]
+        if not left:
+            return
+        if not any(claim_and_run(job, context) for job in left):
+            context.stop.wait(context.poll_seconds)
+
+
+def is_settled(job: Job, context: Context) -> bool:
+    """Return whether a job needs nothing more of this command."""
+    teacher = job.teacher
+    return (
+        job.key in context.failed
+        or (teacher is not None and teacher.key in context.failed)
+        or record_of(job, context) is not None
+    )
+
+
+def claim_and_run(job: Job, context: Context) -> bool:
+    """Run a job if it is ready and nobody has it; return whether it was run."""
+    teacher = None if job.teacher is None else weights_of(job.teacher, context)
+    if context.stop.is_set() or (job.teacher is not None and teacher is None):
+        return False
+    claim = Claim(context.claims, job.key)
+    if not claim.take():
+        return False
+    with claim:
+        if record_of(job, context) is not None:
+            # Somebody finished it between our looking and our claim.
+            return True
+        try:
+            return run(job, teacher, context)
+        except GluontricksError as error:
+            context.failed[job.key] = f"{error.cause}; {error.remedy}"
+            context.report(f"{job.title}: {error.cause}")
+            return True
+
+
+def record_of(job: Job, context: Context) -> Optional[Record]:
+    """Return the record of a job that is done, from the registry or its directory.
+
+    A teacher is done when its parameters are at hand too.
+    """
+    found = next((r for r in known_records(job, context) if job.is_done_by(r)), None)
+    if found is not None and job.teaches and weights_of(job, context) is None:
+        return None
+    return found
+
+
+def known_records(job: Job, context: Context) -> List[Record]:
+    """Return the records that may be of a job."""
+    if job.scale != "smoke":
+        return registry.load(context.results)
+    with suppress(GluontricksError):
+        return [registry.run_record(context.folder(job))]
+    return []
+
+
+def weights_of(teacher: Job, context: Context) -> Optional[Path]:
+    """Return where the parameters of a teacher are that is done; None if they are nowhere."""
+    with suppress(GluontricksError):
+        if teacher.is_done_by(registry.run_record(context.folder(teacher))):
+            return context.folder(teacher)
+    for record in known_records(teacher, context):
+        kept = kept_teacher(context.results, record["run_id"])
+        if teacher.is_done_by(record) and kept is not None:
+            return kept
+    return None
+
+
+def run(job: Job, teacher: Optional[Path], context: Context) -> bool:
+    """Run a job in a process of its own and add its record; return False if another has it.
+
+    Raises
+    ------
+    GluontricksError
+        If the run, or adding it, failed.
+    """
+    context.report(f"{job.title}: started")
+    began = time.monotonic()
+    code = run_process(job, command_of(job, teacher, context), context)
+    if code == LOCKED:
+        return False
+    if context.stop.is_set():
+        return True
+    if code not in (0, DIVERGED):
+        raise WorkerError(
+            f"its process ended with code {code}: {last_error(log_of(job, context))}",
+            "the same command tries it again",
+        )
+    record = registry.run_record(context.folder(job))
+    if job.scale != "smoke":
+        record = registry.add(context.folder(job), context.results, writer=context.writer)
+        if job.teaches:
+            keep_teacher(context.folder(job), context.results, record["run_id"])
+    context.report(f"{job.title}: {outcome(record)} in {clock(time.monotonic() - began)}")
+    if context.finished is not None:
+        context.finished(job)
+    return True
+
+
+def command_of(job: Job, teacher: Optional[Path], context: Context) -> List[str]:
+    """Return the command that runs a job."""
+    recipe = job.recipe
+    command = [*train_command(job, context.machine), "--recipe", recipe.name]
+    command += ["--seed", str(recipe.seed), "--dtype", recipe.dtype]
+    command += ["--out", str(context.folder(job))]
+    return command if teacher is None else [*command, "--teacher-params", str(teacher)]
+
+
+def run_process(job: Job, command: Sequence[str], context: Context) -> int:
+    """Run a command to its end, its output in a file; return its exit code."""
+    with open(log_of(job, context), "ab") as log:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            start_new_session=True, preexec_fn=dies_with_its_parent(),
+        )  # fmt: skip
+        context.running[job.key] = process
+        try:
+            return process.wait()
+        finally:
+            context.running.pop(job.key, None)
+
+
+def log_of(job: Job, context: Context) -> Path:
+    """Return the file with all that a job's process has printed."""
+    return context.work / f"{job.key}.log"
+
+
+def last_error(log: Path) -> str:
+    """Return the cause that a process printed last, or where to look for it."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+    told = [line[len("error: ") :] for line in lines if line.startswith("error: ")]
+    return told[-1] if told else f"see '{log}'"
+
+
+def outcome(record: Record) -> str:
+    """Return what a run came to, in words."""
+    if record["status"] != "completed":
+        return f"{record['status']} ({record['reason']})"
+    return f"top-1 {record['metrics']['top1']:.2f} %"
+
+
+def run_workers(jobs: Sequence[Job], context: Context, workers: int) -> None:
+    """Have several threads work on the jobs until none is left or a signal came.
+
+    Ctrl-C and SIGTERM reach the runs, which write a checkpoint and end.
+    """
+    make_folder(context.work)
+    troubles: List[BaseException] = []
+
+    def worker() -> None:
+        try:
+            work_on(jobs, context)
+        except BaseException as error:
+            troubles.append(error)
+            context.stop.set()
+
+    threads = [threading.Thread(target=worker, daemon=True) for _ in range(workers)]
+    with Stopping(context):
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            # A thread that is waited for without a limit would keep signals from this one.
+            for thread in threads:
+                thread.join(timeout=0.2)
+    if troubles:
+        raise troubles[0]
+
+
+class Stopping(Catcher):
+    """Passes SIGINT and SIGTERM on to the runs of a context and lets no new one begin."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__()
+        self.context = context
+
+    def catch(self, number: int, frame: Any) -> None:
+        """Pass a signal on."""
+        del frame
+        self.context.signal = number
+        self.context.stop.set()
+        for process in list(self.context.running.values()):
+            send(process, number)
