@@ -9,9 +9,9 @@ import re
 import socket
 from typing import Any, Callable, Iterable, List, Mapping
 
-# An absolute path: POSIX, home, UNC or a drive's; not the slashes of an URL, of 3/4, or of a/b.
+# An absolute path: POSIX, home, UNC or a drive's; not the slashes of an URL, of 3/4, a/b or (a)/b.
 ABSOLUTE = re.compile(
-    r"(?<![\w.~/\\-])(?:file://)?(?:/(?!/)|(?<!:)//|~[\w.-]*/|[A-Za-z]:[\\/]|\\\\)"
+    r"(?<![\w.~/\\)-])(?:file://)?(?:/(?!/)|(?<!:)//|~[\w.-]*/|[A-Za-z]:[\\/]|\\\\)"
     r"(?P<rest>[^\s'\",;=<>|]+)"
 )
 
