@@ -20,7 +20,7 @@ from gluontricks.preview import draw, preview_batch
 from gluontricks.recipes import DEMO
 from gluontricks.recipes.spec import labelled
 from gluontricks.results.figures import draw_curves
-from gluontricks.results.tables import render_table
+from gluontricks.results.rendering import render_table
 from gluontricks.rundir import RECORD_FILE
 from gluontricks.teachers import read_weights
 from gluontricks.training import Result, train
@@ -69,7 +69,7 @@ def run_demo(out: Path, say: Callable[[str], None], *, quiet: bool = False) -> D
 def write_tables(out: Path, results: Dict[str, Result], say: Callable[[str], None]) -> None:
     """Write the table of the runs."""
     records = [record_of(result.folder) for result in results.values()]
-    markdown, comma_separated = render_table(DEMO, records, (), label="SMOKE")
+    markdown, comma_separated, _ = render_table(DEMO, records, (), label="SMOKE")
     write_atomic(out / "table.md", markdown)
     write_atomic(out / "table.csv", comma_separated)
     say("\n" + markdown)

@@ -21,6 +21,7 @@ FREE = {
 # Module or package -> what else of the package it may import. The loop (engine) knows learners
 # as a protocol only; nothing below it knows a framework; nothing knows the command line.
 ALLOWED = {
+    "__main__": {"cli"},
     "advice": {"builders", "data", "learners", "planning", "recipes"},
     "builders": {
         "data", "draws", "feed", "graphs", "learners", "pipeline", "planning", "recipes",
@@ -31,7 +32,7 @@ ALLOWED = {
         "builders", "crosscheck", "data", "demo", "doctor", "export", "figures", "graphs",
         "history", "inference", "job", "launch", "learners", "mixing", "models", "prepare",
         "preview",
-        "recipes", "results", "rundir", "summary", "teachers", "training",
+        "recipes", "report", "reproduce", "results", "rundir", "summary", "teachers", "training",
     },
     "counting": {"figures", "models", "results", "summary", "tracing"},
     "crosscheck": {
@@ -86,7 +87,11 @@ ALLOWED = {
         "builders", "engine", "history", "learners", "metrics", "planning", "recipes", "results",
         "rundir",
     },
+    "report": {"recipes", "results"},
     "reporting": {"recipes"},
+    "reproduce": {
+        "checkpoints", "data", "job", "recipes", "reporting", "results", "signals", "teachers",
+    },
     "results": {"data", "recipes"},
     "rundir": {"recipes"},
     "scaling": set(),

@@ -9,7 +9,15 @@ from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 from gluontricks.data.registry import dataset_info
 from gluontricks.errors import UsageError, unknown
 from gluontricks.models.names import canonical_name
-from gluontricks.recipes import bag_of_tricks, demo, gluoncv_runs, stitch_mixup
+from gluontricks.recipes import (
+    bag_of_tricks,
+    cifar10_resnets,
+    demo,
+    gluoncv_runs,
+    imagenette,
+    stitch_mixup,
+    tiny_imagenet,
+)
 from gluontricks.recipes.protocols import SCALES, at_scale
 from gluontricks.recipes.spec import Ablation, Recipe, Row
 
@@ -43,7 +51,7 @@ def collect(ablations: Iterable[Ablation], recipes: Iterable[Recipe]) -> Dict[st
     return found
 
 
-PAPERS = (stitch_mixup, bag_of_tricks)
+PAPERS = (bag_of_tricks, stitch_mixup, imagenette, cifar10_resnets, tiny_imagenet)
 ABLATIONS: Mapping[str, Ablation] = {
     f"{table.paper}/{table.table}": table for paper in PAPERS for table in paper.ABLATIONS
 }
@@ -52,11 +60,14 @@ RECIPES: Mapping[str, Recipe] = collect(
     (*bag_of_tricks.RECIPES, *demo.RECIPES, *gluoncv_runs.runnable()),
 )
 
-# (paper, table, row) -> why no run stands for it; the reason opens with its status.
+# (paper, table, row), or a value's id, -> why no run stands for it; it opens with the status.
 OUT_OF_SCOPE: Mapping[Tuple[str, str, str], str] = {
     (paper.PAPER, table, row): why
     for paper in PAPERS
     for (table, row), why in paper.OUT_OF_SCOPE.items()
+}
+EXCEPTIONS: Mapping[str, str] = {
+    key: why for paper in PAPERS for key, why in getattr(paper, "EXCEPTIONS", {}).items()
 }
 
 

@@ -210,7 +210,9 @@ class Ablation:
 
     ``variants`` are the label sets a row is run with: pairs of a name and the fields it changes.
     ``compared`` is the variant that published values are compared with. ``logs`` has the authors'
-    logs by row.
+    logs by row. ``baselines`` has the row that each row is compared with: by default the first
+    that has a recipe; an empty mapping compares none. Within ``margin`` points of a published
+    value a result counts as equivalent.
     """
 
     paper: str
@@ -221,6 +223,14 @@ class Ablation:
     compared: str = ""
     notes: Tuple[str, ...] = ()
     logs: Mapping[str, LogOfRow] = field(default_factory=lambda: {})
+    baselines: Optional[Mapping[str, str]] = None
+    margin: float = 0.5
+
+    def baseline_of(self, row: str) -> str:
+        """Return the row that ``row`` is compared with; itself for none."""
+        if self.baselines is not None:
+            return self.baselines.get(row, row)
+        return next((other.label for other in self.rows if other.recipe is not None), row)
 
 
 def stack(base: Recipe, *steps: Tuple[str, Mapping[str, Any]]) -> Tuple[Row, ...]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from gluontricks.results.declared import Declared, recipe_of, rows_of
 from gluontricks.results.records import label_of
 from gluontricks.results.schema import validate
+from gluontricks.results.statistics import summary
 
 Record = Mapping[str, Any]
+
+FULL, REDUCED = "MEASURED-FULL", "MEASURED-REDUCED"
 
 
 @dataclass(frozen=True)
@@ -68,14 +70,26 @@ class Cell:
 
     def statistic(self, metric: str) -> Optional[Statistic]:
         """Return the statistic of one metric over the runs that have it; None if none does."""
-        found = [METRICS[metric].read(record) for record in self.records]
-        values = [value for value in found if value is not None]
+        values = list(self.values(metric).values())
         if not values:
             return None
-        mean = math.fsum(values) / len(values)
-        squares = math.fsum((value - mean) ** 2 for value in values)
-        std = math.sqrt(squares / (len(values) - 1)) if len(values) > 1 else None
-        return Statistic(mean, std, len(values))
+        found = summary(values)
+        return Statistic(found.mean, found.std, found.n)
+
+    def values(self, metric: str) -> Dict[int, float]:
+        """Return seed -> the value of one metric, for the runs that have it."""
+        found = {
+            int((record["seed"] or {}).get("root") or 0): METRICS[metric].read(record)
+            for record in self.records
+        }
+        return {seed: value for seed, value in found.items() if value is not None}
+
+
+def median_hours(cell: Cell) -> Optional[float]:
+    """Return the median hours of a cell's runs, or None where none says."""
+    hours = [(record["budget"] or {}).get("wall_s") for record in cell.records]
+    known = sorted(value / 3600 for value in hours if value is not None)
+    return known[len(known) // 2] if known else None
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from gluontricks.errors import IntegrityError
-from gluontricks.recipes import Published, published
+from gluontricks.recipes import Published, cifar10_resnets, published
 from gluontricks.results.kept import csv_text, load_kept
-from gluontricks.results.tables import escape
+from gluontricks.results.words import escape
 
 FILE, SCHEMA = "complexity.json", "gluontricks.complexity/1"
 COLUMNS = ("model", "size", "params", "running", "macs")
 # Printed metric -> what it is of ours, its unit and how the unit is written.
 COSTS: Mapping[str, Tuple[str, int, str]] = {
+    "params": ("params", 1, ""),
     "params_M": ("params", 10**6, "M"),
     "flops_G": ("macs", 10**9, "G"),
 }
@@ -111,7 +112,7 @@ class Cost:
         """``exact`` if ours rounds to the printed digits, else ``differs``."""
         if self.count is None:
             return "not implemented"
-        digits = Decimal(self.printed.value)
+        digits = Decimal(self.printed.value.replace(",", ""))
         ours = (Decimal(self.count) / self.unit[0]).quantize(digits, rounding=ROUND_HALF_UP)
         return "exact" if ours == digits else "differs"
 
@@ -123,14 +124,22 @@ class Cost:
         return f"{Decimal(self.count) / self.unit[0]:.3f}"
 
 
+def cost_of(value: Published, found: Mapping[str, Any]) -> Optional[Cost]:
+    """Return the cost of a printed one's network as counted here; None if it is no cost."""
+    if value.metric not in COSTS:
+        return None
+    if value.paper == cifar10_resnets.PAPER:
+        count = cifar10_resnets.count_of(value.row, value.model)
+        if count is not None:
+            return Cost(value, count)
+    counted = {row["model"]: row for row in found.get("networks", ())}
+    return Cost(value, counted.get(value.model, {}).get(COSTS[value.metric][0]))
+
+
 def costs(found: Mapping[str, Any], table: str) -> List[Cost]:
     """Return every printed cost of a table of Bag of Tricks, in the paper's order."""
-    counted = {row["model"]: row for row in found["networks"]}
-    return [
-        Cost(value, counted.get(value.model, {}).get(COSTS[value.metric][0]))
-        for value in published(PAPER, table)
-        if value.metric in COSTS
-    ]
+    of_table = [cost_of(value, found) for value in published(PAPER, table)]
+    return [cost for cost in of_table if cost is not None]
 
 
 def render(found: Mapping[str, Any]) -> Dict[str, str]:

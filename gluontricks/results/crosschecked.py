@@ -12,7 +12,7 @@ from gluontricks.errors import IntegrityError
 from gluontricks.results.kept import csv_text, load_kept
 from gluontricks.results.environment import code, hardware, software
 from gluontricks.results.plain import plain
-from gluontricks.results.tables import escape
+from gluontricks.results.words import escape
 
 FILE, SCHEMA = "crosscheck.json", "gluontricks.crosscheck/1"
 KINDS = ("loss", "gradients", "parameters", "statistics")

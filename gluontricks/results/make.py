@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Dict, List, Union
+from typing import Any, Dict, List, Mapping, Sequence, Union
 
 from gluontricks.files import make_folder, write_atomic
 from gluontricks.recipes import ABLATIONS, Ablation, published
-from gluontricks.results import complexity, crosschecked, registry
-from gluontricks.results.tables import render_table
+from gluontricks.results import accounts, complexity, crosschecked, registry
+from gluontricks.results.cells import FULL, REDUCED
+from gluontricks.results.rendering import render_table
+from gluontricks.results.tables import build_table
 
+ENDINGS = ("md", "csv", "tex")
 ARABIC = {"I": "1", "II": "2", "III": "3", "IV": "4", "V": "5", "VI": "6", "VII": "7"}
 
 
@@ -31,13 +34,23 @@ def all_tables(results_dir: Union[str, Path]) -> Dict[str, str]:
     records = registry.load(results_dir)
     files: Dict[str, str] = {}
     for ablation in ABLATIONS.values():
-        values = published(ablation.paper, ablation.table)
-        markdown, comma_separated = render_table(ablation, records, values)
-        files[f"{file_stem(ablation)}.md"] = markdown
-        files[f"{file_stem(ablation)}.csv"] = comma_separated
+        files.update(rendered(ablation, records))
     for kept in (crosschecked, complexity):
         found = kept.load(results_dir)
         files.update(kept.render(found) if found else {})
+    files.update(accounts.render(records, complexity.load(results_dir)))
+    return files
+
+
+def rendered(ablation: Ablation, records: Sequence[Mapping[str, Any]]) -> Dict[str, str]:
+    """Return file name -> text of a table, and of its reduced runs where there are any."""
+    values = published(ablation.paper, ablation.table)
+    files: Dict[str, str] = {}
+    for label, suffix in ((FULL, ""), (REDUCED, "-reduced")):
+        if label == REDUCED and not build_table(ablation, records, values, label=label).lines:
+            continue
+        for ending, text in zip(ENDINGS, render_table(ablation, records, values, label=label)):
+            files[f"{file_stem(ablation)}{suffix}.{ending}"] = text
     return files
 
 

@@ -12,7 +12,7 @@ import pytest
 from gluontricks.recipes import ABLATIONS, published
 from gluontricks.results import registry
 from gluontricks.results.evidence import Evidence, evidence_of
-from gluontricks.results.tables import render_table
+from gluontricks.results.rendering import render_table
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 RECORDS = registry.load(RESULTS)
@@ -65,7 +65,7 @@ def test_the_revision_tells_logs_of_one_name_apart() -> None:
 
 def test_a_log_of_other_settings_stands_in_parentheses_and_has_no_verdict() -> None:
     table = ABLATIONS["bag-of-tricks/5"]
-    markdown, text = render_table(table, RECORDS, published("bag-of-tricks", "5"))
+    markdown, text, _ = render_table(table, RECORDS, published("bag-of-tricks", "5"))
     assert "| (77.33) |" in markdown
     assert "not comparable): cosine decay and label smoothing besides." in markdown
     lines = list(csv.DictReader(io.StringIO(text)))
@@ -76,6 +76,6 @@ def test_a_log_of_other_settings_stands_in_parentheses_and_has_no_verdict() -> N
 
 def test_without_records_of_logs_a_table_has_no_column_for_them() -> None:
     table = ABLATIONS["bag-of-tricks/5"]
-    markdown, _ = render_table(table, [], published("bag-of-tricks", "5"))
+    markdown, *_ = render_table(table, [], published("bag-of-tricks", "5"))
     assert "log" not in markdown.splitlines()[2]
     assert "AUTHOR-LOG" not in markdown

@@ -1,0 +1,249 @@
+"""A table as a grid of cells, before any format: Markdown, LaTeX and HTML show the same ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
+
+from gluontricks.results.cells import METRICS, counted
+from gluontricks.results.comparisons import Compared
+from gluontricks.results.statistics import Interval
+from gluontricks.results.tables import NOT_RUN, Line, Table
+
+OURS_MEANING = "Ours: mean ± standard deviation over seeds, of the last epoch."
+PUBLISHED_MEANING = " Published: as printed (label PAPER)."
+LOG_MEANING = (
+    " Log: the last epoch of the authors' log (label AUTHOR-LOG), in parentheses where settings "
+    "that decide the result differ; it agrees within 0.2 points or two printed deviations."
+)
+BEST_MEANING = " Best: the mean of the best epochs, which the test images chose."
+DIFFERENCE_MEANING = (
+    " Differences are in points, with 95 % t intervals; those to the baseline are paired by seed."
+)
+P_MEANING = " p: sign-flip test over pairs of seeds, by Holm within the table; six pairs can reach 0.05."
+VERDICT_MEANING = (
+    " Reproduced: equivalent within {margin} points (two one-sided tests, 3 runs or more); "
+    "consistent: the interval holds 0; else not reproduced; a single run has no word."
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell: its text, a footnote's number, runs that it links to, and whether it is grey."""
+
+    text: str = ""
+    note: Optional[int] = None
+    runs: Tuple[str, ...] = ()
+    grey: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's heading, and whether it holds numbers."""
+
+    title: str
+    numeric: bool = False
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table to show: heading, columns, rows of cells, caption, footnotes and notes.
+
+    ``code`` says that backquotes in the notes mark code.
+    """
+
+    title: str
+    columns: Tuple[Column, ...]
+    rows: Tuple[Tuple[Cell, ...], ...]
+    caption: str
+    footnotes: Tuple[str, ...] = ()
+    notes: Tuple[str, ...] = ()
+
+
+class Footnotes:
+    """Notes on single values, numbered as they come; equal ones share a number."""
+
+    def __init__(self) -> None:
+        self.numbers: Dict[str, int] = {}
+
+    def number(self, text: str) -> Optional[int]:
+        """Return the number of a note, None for an empty one."""
+        return self.numbers.setdefault(text, len(self.numbers) + 1) if text else None
+
+
+def grid(table: Table) -> Grid:
+    """Return a table's grid. Columns that would be empty are left out."""
+    notes = Footnotes()
+    ran = any(line.cell is not None for line in table.lines)
+    makers = list(columns_of(table, notes))
+    cells = [[make(line) for _, make in makers] for line in table.lines]
+    always = {"row", "labels", "label", "engine, device, precision"}
+    kept = [
+        i
+        for i, (column, _) in enumerate(makers)
+        if column.title in always or any(row[i].text or row[i].runs for row in cells)
+    ]
+    titles = [makers[i][0] for i in kept]
+    return Grid(
+        table.title,
+        tuple(titles),
+        tuple(tuple(row[i] for i in kept) for row in cells),
+        f"{table.caption} {meanings(table, {c.title for c in titles}, ran=ran)}",
+        tuple(notes.numbers),
+        table.notes,
+    )
+
+
+Maker = Tuple[Column, Callable[[Line], Cell]]
+
+
+def columns_of(table: Table, notes: Footnotes) -> List[Maker]:
+    """Return every column with what makes its cell of a line."""
+    found: List[Maker] = [
+        (Column("row"), lambda line: Cell(line.entry.row.label)),
+        (Column("labels"), lambda line: Cell(line.entry.labels or "-")),
+    ]
+    for metric in table.metrics:
+        found += metric_columns(metric, table, notes, first=metric == table.metrics[0])
+    return [
+        *found,
+        (Column("protocol"), lambda line: Cell(line.protocol)),
+        (Column("label"), lambda line: Cell(line.label)),
+        (Column("engine, device, precision"), lambda line: Cell(setting(line))),
+        (Column("hours per run", numeric=True), lambda line: Cell(number(line.hours, 2))),
+        (Column("runs"), lambda line: Cell(runs=run_ids(line))),
+    ]
+
+
+def metric_columns(metric: str, table: Table, notes: Footnotes, *, first: bool) -> List[Maker]:
+    """Return the columns of one metric; the table's first has all comparisons."""
+    full = table.label != "MEASURED-REDUCED"
+    name = METRICS[metric].title if metric in METRICS else metric.replace("_", " ")
+    found: List[Maker] = []
+    if full:
+        found += [
+            (Column(f"{name}, published", True), lambda line: printed(line, metric, notes)),
+            (Column(f"{name}, log", True), lambda line: Cell(logged(line, metric))),
+        ]
+    if metric not in METRICS:
+        return found
+    found.append((Column(f"{name}, ours", True), lambda line: Cell(measured(line, metric))))
+    if not first or metric not in ("top1", "top5"):
+        return found
+
+    def told(title: str, tell: Callable[[Compared], str], *, grey: bool = False) -> Maker:
+        def cell(line: Line) -> Cell:
+            one = line.compared_by.get(metric)
+            return Cell("" if one is None else tell(one), grey=grey)
+
+        return Column(title, True), cell
+
+    found += [
+        told("95 % interval", lambda one: interval(one.ours.interval)),
+        told("best epoch", lambda one: number(one.best, 2), grey=True),
+    ]
+    if full:
+        found += [
+            told("difference to published", lambda one: difference(one.to_published)),
+            told("verdict", lambda one: one.verdict),
+        ]
+    found.append(told("difference to baseline", lambda one: difference(one.to_baseline)))
+    if full:
+        found.append(told("p", lambda one: p_value(one.p_sign_flip)))
+    else:
+        found.append(
+            (Column("the same, published (full)", True), lambda line: Cell(effect(line, metric)))
+        )
+    return found
+
+
+def printed(line: Line, metric: str, notes: Footnotes) -> Cell:
+    """Return the cell of a printed value, in parentheses where other labels are compared."""
+    value = line.printed.get(metric)
+    if value is None:
+        return Cell()
+    text = value.value
+    if value.std is not None:
+        text += f" ± {value.std:.2f} ({counted(value.runs or 1)})"
+    beside = line.entry.recipe is not None and not line.compared and value.number is not None
+    return Cell(f"({text})" if beside else text, notes.number(value.note))
+
+
+def logged(line: Line, metric: str) -> str:
+    """Return the text of the authors' log: in parentheses where it is no log of that row."""
+    value = None if line.evidence is None or metric not in METRICS else line.evidence.value(metric)
+    if line.evidence is None or value is None:
+        return ""
+    text = f"{value:.{METRICS[metric].decimals}f}"
+    if not line.evidence.about.comparable:
+        return f"({text})"
+    return f"{text} {line.evidence.verdict(metric, line.printed.get(metric))}".strip()
+
+
+def measured(line: Line, metric: str) -> str:
+    """Return what our runs came to, or why there are none."""
+    if line.entry.recipe is None:
+        return line.why_not
+    found = None if line.cell is None else line.cell.statistic(metric)
+    if found is None:
+        return NOT_RUN
+    digits = METRICS[metric].decimals
+    spread = "" if found.std is None else f" ± {found.std:.{digits}f}"
+    return f"{found.mean:.{digits}f}{spread} ({counted(found.runs)})"
+
+
+def effect(line: Line, metric: str) -> str:
+    """Return the printed difference from the printed baseline."""
+    value = line.effects.get(metric)
+    return "" if value is None else f"{value:+.2f}"
+
+
+def setting(line: Line) -> str:
+    """Return engine, device and precision of a line that ran."""
+    return f"{line.cell.engine}, {line.cell.device}, {line.cell.dtype}" if line.cell else ""
+
+
+def run_ids(line: Line) -> Tuple[str, ...]:
+    """Return the ids of a line's runs, by seed."""
+    records = () if line.cell is None else line.cell.records
+    return tuple(str(record["run_id"]) for record in records)
+
+
+def number(value: Optional[float], digits: int) -> str:
+    """Return a number with so many decimals; nothing for None."""
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def interval(value: Optional[Interval], sign: str = "") -> str:
+    """Return an interval as text; nothing for None."""
+    return "" if value is None else f"{value[0]:{sign}.2f} to {value[1]:{sign}.2f}"
+
+
+def difference(value: Optional[object]) -> str:
+    """Return a difference with its interval; nothing for None."""
+    mean, bounds = getattr(value, "mean", None), getattr(value, "interval", None)
+    if mean is None:
+        return ""
+    return f"{mean:+.2f} ({interval(bounds, '+')})" if bounds else f"{mean:+.2f}"
+
+
+def p_value(value: Optional[float]) -> str:
+    """Return a p-value as text."""
+    if value is None:
+        return ""
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def meanings(table: Table, titles: Sequence[str], *, ran: bool) -> str:
+    """Return what the columns of a table mean."""
+    margins = {line.entry.ablation.margin for line in table.lines} or {0.5}
+    text = OURS_MEANING
+    pairs = (
+        (", published", PUBLISHED_MEANING), (", log", LOG_MEANING), ("best epoch", BEST_MEANING),
+        ("difference", DIFFERENCE_MEANING), ("verdict", VERDICT_MEANING.format(margin=max(margins))),
+    )  # fmt: skip
+    for part, meaning in pairs:
+        text += meaning if any(part in title for title in titles) else ""
+    return text + (P_MEANING if "p" in titles and ran else "")
+
+

@@ -1,0 +1,150 @@
+"""Runs by name, one run in words, and two runs or two recipes against each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from gluontricks.errors import DataError, UsageError, unknown
+from gluontricks.recipes.spec import difference
+from gluontricks.results.artefacts import read_answers
+from gluontricks.results.cells import setting_of
+from gluontricks.results.declared import recipe_of
+from gluontricks.results.records import label_of
+from gluontricks.results.statistics import mcnemar, paired
+
+Record = Mapping[str, Any]
+METRICS = ("top1", "top5", "nll", "ece15")
+
+
+def find_run(records: Sequence[Record], name: str) -> Record:
+    """Return the record whose id is ``name`` or ends with it.
+
+    Raises
+    ------
+    UsageError
+        If there is none, or several.
+    """
+    exact = [record for record in records if record["run_id"] == name]
+    found = exact or [record for record in records if str(record["run_id"]).endswith(name)]
+    if not found:
+        raise unknown("run", name, [str(record["run_id"]) for record in records])
+    if len(found) > 1:
+        ids = ", ".join(str(record["run_id"]) for record in found[:4])
+        raise UsageError(f"several runs end with '{name}': {ids}", "give more of the id")
+    return found[0]
+
+
+def in_words(record: Record, results_dir: Path) -> List[str]:
+    """Return what a record says, one fact a line."""
+    metrics, budget = record["metrics"] or {}, record["budget"] or {}
+    hardware, code = record["hardware"] or {}, record["code"] or {}
+    data, teacher = record["data"] or {}, (record["model"] or {}).get("teacher")
+    settings = " on ".join(str(record[name]) for name in ("engine", "device"))
+    software = record["software"] or {}
+    versions = [f"{n} {software[n]}" for n in ("python", "numpy", "mxnet", "torch") if software.get(n)]
+    facts: List[Tuple[str, Any]] = [
+        ("run", record["run_id"]), ("label", label_of(record)), ("recipe", record["recipe"]),
+        ("rows", ", ".join(record["rows"] or ())), ("fingerprint", record["fingerprint"]),
+        ("seed", (record["seed"] or {}).get("root")), ("labels", record["labels"]),
+        ("status", with_reason(record)), ("started", record["started"]), ("ended", record["ended"]),
+        ("protocol", record["protocol"]), ("engine", f"{settings}, {record['dtype']}"),
+        ("top-1", percent(metrics.get("top1"))), ("top-5", percent(metrics.get("top5"))),
+        ("nll", metrics.get("nll")), ("calibration error", metrics.get("ece15")),
+        ("images", f"{data.get('name')}: {data.get('split')}; {data.get('subset') or 'all'}"),
+        ("network", (record["model"] or {}).get("name")), ("parameters", record["model"]["params"]),
+        ("teacher", teacher and f"{teacher['name']}, parameters {str(teacher['sha256'])[:12]}"),
+        ("resumed", f"{record['resumes']} times; bit for bit: {record['bitwise']}"),
+        ("seconds", budget.get("wall_s")), ("images per second", budget.get("img_per_s")),
+        ("hardware", f"{hardware.get('gpu') or hardware.get('cpu')}, {hardware.get('threads')} threads"),
+        ("software", ", ".join(versions)),
+        ("code", f"{code.get('version')}, commit {code.get('commit')}, changed: {code.get('dirty')}"),
+        ("command", " ".join(code.get("command") or ())), ("predictions", predictions(record, results_dir)),
+        ("log", record["source"] and record["source"]["file"]), ("record", record.get("line_sha256")),
+    ]  # fmt: skip
+    return [f"{name:<18} {value}" for name, value in facts if value not in (None, "")]
+
+
+def with_reason(record: Record) -> str:
+    """Return the status of a run, and why it did not complete."""
+    return f"{record['status']} ({record['reason']})" if record["reason"] else str(record["status"])
+
+
+def percent(value: Optional[float]) -> Optional[str]:
+    """Return a percentage as text."""
+    return None if value is None else f"{value:.2f} %"
+
+
+def predictions(record: Record, results_dir: Path) -> Optional[str]:
+    """Return whether a run's predictions are here."""
+    digest = (record["metrics"] or {}).get("predictions_sha256")
+    if digest is None:
+        return None
+    there = (results_dir / "predictions" / f"{record['run_id']}.npz").is_file()
+    return f"predictions/{record['run_id']}.npz" if there else "absent from this clone"
+
+
+def compare_runs(one: Record, other: Record, results_dir: Path) -> Dict[str, Any]:
+    """Return how two runs differ: recipes, results, and McNemar's test on the same images.
+
+    Raises
+    ------
+    DataError
+        If stored predictions are damaged.
+    """
+    recipes = recipe_of(one), recipe_of(other)
+    told: Dict[str, Any] = {
+        "runs": [one["run_id"], other["run_id"]],
+        "recipes": [one["recipe"], other["recipe"]],
+        "settings": [list(setting_of(one)), list(setting_of(other))],
+        "fields": [],
+        "metrics": {
+            name: [record["metrics"][name] for record in (one, other)]
+            for name in METRICS
+            if all((record["metrics"] or {}).get(name) is not None for record in (one, other))
+        },
+        "mcnemar": None,
+    }
+    if recipes[0] is not None and recipes[1] is not None:
+        told["fields"] = difference(recipes[0], recipes[1])
+    try:
+        answers = [read_answers(results_dir, record) for record in (one, other)]
+    except (ValueError, KeyError) as error:
+        raise DataError(f"stored predictions: {error}", "'gluontricks results verify'") from error
+    first, second = answers
+    if first is not None and second is not None:
+        same = first.labels.shape == second.labels.shape and (first.labels == second.labels).all()
+        told["mcnemar"] = vars(mcnemar(first.right, second.right)) if same else "other images"
+    return told
+
+
+def compare_recipes(one: str, other: str, records: Sequence[Record]) -> List[Dict[str, Any]]:
+    """Return the paired differences in top-1 of two recipes' runs, one for each setting.
+
+    Raises
+    ------
+    UsageError
+        If no setting has runs of both.
+    """
+    found: List[Dict[str, Any]] = []
+    groups = [by_setting(records, name) for name in (one, other)]
+    for setting in sorted(set(groups[0]) & set(groups[1])):
+        result = paired(groups[0][setting], groups[1][setting])
+        if result is not None:
+            found.append({"setting": list(setting), **vars(result)})
+    if not found:
+        missing = [n for n, group in zip((one, other), groups) if not group]
+        what = f"no run of '{missing[0]}'" if missing else "no seed that both ran in one setting"
+        raise UsageError(f"there is {what} in the registry", "'gluontricks reproduce' runs recipes")
+    return found
+
+
+def by_setting(records: Sequence[Record], name: str) -> Dict[Tuple[str, str, str], Dict[int, float]]:
+    """Return setting -> seed -> top-1 of the completed runs of a recipe; the first of a seed counts."""
+    found: Dict[Tuple[str, str, str], Dict[int, float]] = {}
+    for record in sorted(records, key=lambda r: str(r["ended"])):
+        if record["recipe"] == name and record["status"] == "completed":
+            seed, top1 = (record["seed"] or {}).get("root"), (record["metrics"] or {}).get("top1")
+            if seed is not None and top1 is not None:
+                found.setdefault(setting_of(record), {}).setdefault(seed, top1)
+    return found
