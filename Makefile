@@ -47,13 +47,15 @@ format: $(TOOLS) ## let ruff reformat and repair
 types: $(TOOLS) ## the type checker
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
-tables: $(RUNS) ## write results/tables and results/figures anew from the records
+tables: $(RUNS) ## write results/tables, results/figures and results/index.html from the records
 	$(BIN)/python scripts/make_tables.py
 	$(BIN)/python scripts/make_figures.py
+	$(BIN)/python scripts/make_report.py
 
-tables-fresh: $(RUNS) ## fail if writing tables and figures anew would change them
+tables-fresh: $(RUNS) ## fail if writing tables, figures and report anew would change them
 	$(BIN)/python scripts/make_tables.py --check
 	$(BIN)/python scripts/make_figures.py --check
+	$(BIN)/python scripts/make_report.py --check
 
 smoke: $(RUNS) ## train and export one tiny network in half a minute
 	rm -rf build/smoke

@@ -39,7 +39,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.8",
     packages=find_packages(include=["gluontricks", "gluontricks.*"]),
-    package_data={"gluontricks": ["**/*.csv", "py.typed"]},
+    package_data={"gluontricks": ["**/*.csv", "**/*.css", "**/*.js", "py.typed"]},
     install_requires=[
         "numpy>=1.19",
         "scipy<2",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, List, Mapping, Sequence, Union
 
 from gluontricks.errors import DataError
-from gluontricks.figures import bag_of_tricks
+from gluontricks.figures import bag_of_tricks, runs
 from gluontricks.figures.canvas import MATPLOTLIB, Picture
 from gluontricks.figures.gaps import gap_picture, read_gaps
 from gluontricks.files import make_folder, write_atomic
@@ -37,18 +37,22 @@ def all_figures(results_dir: Union[str, Path]) -> List[Picture]:
             "write it: python scripts/make_complexity.py",
         )
     records = registry.load(results_dir)
-    return [*bag_of_tricks.pictures(counted, records), *measured_gaps(records, Path(results_dir))]
+    return [
+        *bag_of_tricks.pictures(counted, records),
+        *measured_gaps(records, Path(results_dir)),
+        *runs.pictures(records),
+    ]
 
 
 def measured_gaps(records: Sequence[Mapping[str, Any]], results_dir: Path) -> List[Picture]:
     """Return Figure 4b from two recipes' first seeds; nothing while one of them has not run."""
-    runs: List[str] = []
+    ids: List[str] = []
     for name in UNSMOOTHED_AND_SMOOTHED:
         mine = [r for r in records if r["recipe"] == name and r["status"] == "completed"]
-        runs += [r["run_id"] for r in sorted(mine, key=lambda r: r["seed"]["root"])[:1]]
-    if len(runs) < len(UNSMOOTHED_AND_SMOOTHED):
+        ids += [r["run_id"] for r in sorted(mine, key=lambda r: r["seed"]["root"])[:1]]
+    if len(ids) < len(UNSMOOTHED_AND_SMOOTHED):
         return []
-    without, smoothed = (read_gaps(run, results_dir) for run in runs)
+    without, smoothed = (read_gaps(run, results_dir) for run in ids)
     return [gap_picture(without, smoothed, name="bag-of-tricks-figure-4b")]
 
 

@@ -20,6 +20,8 @@ BEST_MEANING = " Best: the mean of the best epochs, which the test images chose.
 DIFFERENCE_MEANING = (
     " Differences are in points, with 95 % t intervals; those to the baseline are paired by seed."
 )
+EFFECT = "the same, published"
+EFFECT_MEANING = " The same, published: that difference as printed, of full runs (label PAPER)."
 P_MEANING = " p: sign-flip test over pairs of seeds, by Holm within the table; six pairs can reach 0.05."
 VERDICT_MEANING = (
     " Reproduced: equivalent within {margin} points (two one-sided tests, 3 runs or more); "
@@ -152,7 +154,7 @@ def metric_columns(metric: str, table: Table, notes: Footnotes, *, first: bool) 
         found.append(told("p", lambda one: p_value(one.p_sign_flip)))
     else:
         found.append(
-            (Column("the same, published (full)", True), lambda line: Cell(effect(line, metric)))
+            (Column(f"{EFFECT} (full)", True), lambda line: Cell(effect(line, metric)))
         )
     return found
 
@@ -239,11 +241,12 @@ def meanings(table: Table, titles: Sequence[str], *, ran: bool) -> str:
     margins = {line.entry.ablation.margin for line in table.lines} or {0.5}
     text = OURS_MEANING
     pairs = (
+        (EFFECT, EFFECT_MEANING),
         (", published", PUBLISHED_MEANING), (", log", LOG_MEANING), ("best epoch", BEST_MEANING),
         ("difference", DIFFERENCE_MEANING), ("verdict", VERDICT_MEANING.format(margin=max(margins))),
     )  # fmt: skip
     for part, meaning in pairs:
-        text += meaning if any(part in title for title in titles) else ""
+        text += meaning if any(part in title for title in titles if part == EFFECT or EFFECT not in title) else ""
     return text + (P_MEANING if "p" in titles and ran else "")
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from gluontricks.recipes import OUT_OF_SCOPE, Ablation, Published
+from gluontricks.recipes.protocols import PROTOCOLS
 from gluontricks.results.cells import FULL, METRICS, REDUCED, Cell, counted, join, median_hours
 from gluontricks.results.comparisons import Compared, Measured, compare, printed_effect
 from gluontricks.results.complexity import COSTS
@@ -111,7 +112,6 @@ def build_table(
     logs = evidence_of(ablation, records) if scale == "full" else {}
     metrics = metrics_of(entries, printed)
     lines = lines_of(entries, joined.cells, printed, logs, metrics)
-    protocol = protocol_of(ablation.paper, scale)
     return Table(
         title=f"{ablation.paper}, {title(ablation.table)}: {ablation.caption}"
         + (", reduced" if scale == "reduced" else ""),
@@ -119,13 +119,22 @@ def build_table(
         metrics=metrics,
         lines=tuple(lines),
         notes=(
-            *((f"Reduced runs: {protocol}.",) if protocol else ()),
+            *reduction(ablation, scale),
             *ablation.notes,
             *(f"{row}: {found.sentence}." for row, found in logs.items()),
             *joined.remarks,
         ),
         label=label,
     )
+
+
+def reduction(ablation: Ablation, scale: str) -> Tuple[str, ...]:
+    """Return what the runs of a scale leave out, and what they cannot show."""
+    words = protocol_of(ablation.paper, scale)
+    if words is None:
+        return ()
+    caveat = PROTOCOLS[ablation.paper].caveat
+    return (f"Reduced runs: {words}.", *((caveat,) if caveat else ()))
 
 
 def by_row(

@@ -1,0 +1,1 @@
+"""The report: one self-contained page with the account, every table, curves and provenance."""
