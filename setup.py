@@ -28,6 +28,7 @@ NEW = 'python_version >= "3.13"'
 BESIDE = [f"graphviz<0.9; {NEW}", f"requests; {NEW}"]
 GLUONCV = ["gluoncv==0.10.5.post0"]
 TRACK = ["tensorboardX>=2.6"]
+RAY = ["ray>=2.9"]
 TEST = [*GLUONCV, *TRACK, "pytest", "pytest-timeout", "hypothesis"]
 
 setup(
@@ -59,6 +60,7 @@ setup(
         "cu112": [f"mxnet-cu112==1.9.1; {OLD}", *BESIDE, *CUDA],
         "gluoncv": GLUONCV,
         "track": TRACK,
+        "ray": RAY,
         "test": TEST,
         # basedpyright is pyright with its own JavaScript and Node: PyPI alone is enough.
         "dev": [

@@ -63,6 +63,9 @@ class Protocol:
             "mixup_off_first": part(recipe.mixup_off_first, self.divisor),
             "mixup_off_epoch": part(recipe.mixup_off_epoch, self.divisor),
         }
+        if recipe.dtype == "float16":
+            # Processors have no product of such numbers.
+            changes["dtype"] = "bfloat16"
         if recipe.lr is not None:
             changes.setdefault("lr", recipe.lr / self.rate_divisor)
         if recipe.lr_decay_epoch:

@@ -7,6 +7,7 @@ one run only. Several machines do the same in one folder; claims keep them apart
 from __future__ import annotations
 
 import subprocess
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -56,6 +57,11 @@ class Context:
     def claims(self) -> Path:
         """Where the claims are."""
         return self.work / "claims"
+
+    def shared(self) -> Dict[str, Any]:
+        """Return what another process's context has in common with this one."""
+        names = ("results", "work", "machine", "writer", "poll_seconds")
+        return {name: getattr(self, name) for name in names}
 
     def folder(self, job: Job) -> Path:
         """Return the directory of a run."""
@@ -208,6 +214,11 @@ def outcome(record: Record) -> str:
     if record["status"] != "completed":
         return f"{record['status']} ({record['reason']})"
     return f"top-1 {record['metrics']['top1']:.2f} %"
+
+
+def to_stderr(line: str) -> None:
+    """Report a line where it disturbs no document on standard output."""
+    sys.stderr.write(f"{line}\n")
 
 
 def run_workers(jobs: Sequence[Job], context: Context, workers: int) -> None:
