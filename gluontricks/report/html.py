@@ -78,6 +78,9 @@ def cell(content: Cell, column: Column, note_prefix: str, links: Mapping[str, st
         inner += f'<sup><a href="#{note_prefix}-{content.note}">{content.note}</a></sup>'
     runs = [f'<a href="#run-{anchor(run)}">{text(run[-6:])}</a>' for run in content.runs]
     attribute = f' class="{kind}"' if kind else ""
+    if content.note is not None:
+        # The footnote's number is no part of the value.
+        attribute += f' data-sort="{text(content.text)}"'
     return f"<td{attribute}>{' '.join([inner, *runs]).strip()}</td>"
 
 

@@ -13,6 +13,7 @@ from gluontricks.results.statistics import summary
 Record = Mapping[str, Any]
 
 FULL, REDUCED = "MEASURED-FULL", "MEASURED-REDUCED"
+MOST_SEEN = 4096
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def join(entries: Sequence[Declared], records: Sequence[Record], label: str) -> 
     mine = tuple(entries)
     names = {entry.name for entry in mine}
     for record in sorted(records, key=_order):
-        if validate(record):
+        if not is_valid(record):
             remarks.append(f"Record {record.get('run_id')} is not valid and is left out.")
             continue
         recipe = recipe_of(record)
@@ -134,6 +135,22 @@ def join(entries: Sequence[Declared], records: Sequence[Record], label: str) -> 
         remarks += _teachers(name, kept)
         cells.setdefault(name, []).append(Cell(engine, device, dtype, label, tuple(kept)))
     return Joined({k: tuple(v) for k, v in cells.items()}, tuple(dict.fromkeys(remarks)))
+
+
+# id -> the record, which so keeps its id, and whether it is valid.
+_SEEN: Dict[int, Tuple[Record, bool]] = {}
+
+
+def is_valid(record: Record) -> bool:
+    """Return whether a record is valid; each is looked at once, since every table asks again.
+
+    Records do not change once they are read.
+    """
+    if id(record) not in _SEEN:
+        if len(_SEEN) > MOST_SEEN:
+            _SEEN.clear()
+        _SEEN[id(record)] = (record, not validate(record))
+    return _SEEN[id(record)][1]
 
 
 def _order(record: Record) -> Tuple[str, str]:

@@ -90,7 +90,7 @@ def grid(table: Table) -> Grid:
         table.title,
         tuple(titles),
         tuple(tuple(row[i] for i in kept) for row in cells),
-        f"{table.caption} {meanings(table, {c.title for c in titles}, ran=ran)}",
+        f"{table.caption} {meanings(table, [c.title for c in titles], ran=ran)}",
         tuple(notes.numbers),
         table.notes,
     )
