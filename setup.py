@@ -29,6 +29,7 @@ BESIDE = [f"graphviz<0.9; {NEW}", f"requests; {NEW}"]
 GLUONCV = ["gluoncv==0.10.5.post0"]
 TRACK = ["tensorboardX>=2.6"]
 RAY = ["ray>=2.9"]
+BROWSER = ["playwright"]
 TEST = [*GLUONCV, *TRACK, "pytest", "pytest-timeout", "hypothesis"]
 
 setup(
@@ -61,6 +62,8 @@ setup(
         "gluoncv": GLUONCV,
         "track": TRACK,
         "ray": RAY,
+        # The report's test in the system's Chromium.
+        "browser": BROWSER,
         "test": TEST,
         # basedpyright is pyright with its own JavaScript and Node: PyPI alone is enough.
         "dev": [

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from gluontricks.errors import GluontricksError
-from gluontricks.results.make import stale_tables, write_tables
+from gluontricks.results.make import README, stale_tables, write_tables
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 
@@ -22,7 +22,8 @@ def main() -> int:
         print(f"error: {error.cause}\n{error.remedy}", file=sys.stderr)
         return error.code
     for name in names:
-        print(f"{'stale' if options.check else 'wrote'}: tables/{name}")
+        place = name if name == README else f"tables/{name}"
+        print(f"{'stale' if options.check else 'wrote'}: {place}")
     if options.check and names:
         print("run `python scripts/make_tables.py` and commit what it writes", file=sys.stderr)
     return 1 if options.check and names else 0

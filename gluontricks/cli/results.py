@@ -233,7 +233,8 @@ def compare(args: argparse.Namespace) -> int:
     if not all(any(run.endswith(name) for run in ids) for name in args.names):
         for name in args.names:
             get_recipe(name)
-        found = lookup.compare_recipes(*args.names, records)
+        first, second = args.names
+        found = lookup.compare_recipes(first, second, records)
         print_json(found) if args.json else put("\n".join(of_recipes(args.names, found)))
         return 0
     one, other = (lookup.find_run(records, name) for name in args.names)

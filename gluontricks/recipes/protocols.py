@@ -48,7 +48,7 @@ class Protocol:
     batch_divisor: int = 1
     rate_divisor: int = 1
     labels: Tuple[str, ...] = ()
-    renamed: Mapping[str, str] = field(default_factory=dict)
+    renamed: Mapping[str, str] = field(default_factory=lambda: {})
     caveat: str = ""
 
     def reduced(self, recipe: Recipe) -> Optional[Recipe]:

@@ -16,9 +16,7 @@ def run_on_ray(jobs: Sequence[Job], context: Context, workers: int, *, address: 
         import ray
     except ImportError:
         raise UsageError("--ray needs Ray", "pip install 'gluontricks[ray]'") from None
-    cores: Dict[str, Any] = (
-        {"num_cpus": workers * context.machine.threads} if address == "local" else {}
-    )
+    cores: Any = {"num_cpus": workers * context.machine.threads} if address == "local" else {}
     try:
         ray.init(address, include_dashboard=False, log_to_driver=True, **cores)
     except (ConnectionError, ValueError, RuntimeError) as error:

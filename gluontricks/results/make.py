@@ -9,10 +9,12 @@ from gluontricks.files import make_folder, write_atomic
 from gluontricks.recipes import ABLATIONS, Ablation, published
 from gluontricks.results import accounts, complexity, crosschecked, registry
 from gluontricks.results.cells import FULL, REDUCED
+from gluontricks.results.excerpt import readme_of, stale_readme
 from gluontricks.results.rendering import render_table
 from gluontricks.results.tables import build_table
 
 ENDINGS = ("md", "csv", "tex")
+README = "README.md"
 ARABIC = {"I": "1", "II": "2", "III": "3", "IV": "4", "V": "5", "VI": "6", "VII": "7"}
 
 
@@ -57,11 +59,12 @@ def rendered(ablation: Ablation, records: Sequence[Mapping[str, Any]]) -> Dict[s
 def stale_tables(results_dir: Union[str, Path]) -> List[str]:
     """Return the names of the table files that are missing or not what the records give."""
     folder = Path(results_dir) / "tables"
-    return [
+    names = [
         name
         for name, text in all_tables(results_dir).items()
         if not (folder / name).is_file() or (folder / name).read_bytes() != text.encode()
     ]
+    return names + [README] * len(stale_readme(Path(results_dir), registry.load(results_dir)))
 
 
 def write_tables(results_dir: Union[str, Path]) -> List[str]:
@@ -71,5 +74,8 @@ def write_tables(results_dir: Union[str, Path]) -> List[str]:
         folder = make_folder(Path(results_dir) / "tables")
         files = all_tables(results_dir)
         for name in stale:
-            write_atomic(folder / name, files[name])
+            if name != README:
+                write_atomic(folder / name, files[name])
+    for text in stale_readme(Path(results_dir), registry.load(results_dir)):
+        write_atomic(readme_of(Path(results_dir)), text)
     return stale
