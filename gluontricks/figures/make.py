@@ -11,6 +11,7 @@ from gluontricks.figures.canvas import MATPLOTLIB, Picture
 from gluontricks.figures.gaps import gap_picture, read_gaps
 from gluontricks.files import make_folder, write_atomic
 from gluontricks.results import complexity, registry
+from gluontricks.results.cells import sound
 
 FOLDER = "figures"
 # Recipes of ten classes whose runs Figure 4b shows.
@@ -36,7 +37,7 @@ def all_figures(results_dir: Union[str, Path]) -> List[Picture]:
             f"there is no {complexity.FILE} in '{results_dir}'",
             "write it: python scripts/make_complexity.py",
         )
-    records = registry.load(results_dir)
+    records = sound(registry.load(results_dir))
     return [
         *bag_of_tricks.pictures(counted, records),
         *measured_gaps(records, Path(results_dir)),

@@ -11,6 +11,7 @@ from gluontricks.files import write_atomic
 from gluontricks.report import parts
 from gluontricks.results import complexity, registry
 from gluontricks.results.account import account
+from gluontricks.results.cells import sound
 
 FILE = "index.html"
 ASSETS = Path(__file__).with_name("assets")
@@ -53,14 +54,14 @@ def page(results_dir: Union[str, Path]) -> str:
 <body>
 <a class="skip" href="#account">Skip to the account</a>
 <header>
-{parts.head(entries, records)}
+{parts.head(entries, sound(records))}
 </header>
 {parts.filters()}
 <main>
 {parts.account(entries)}
 {parts.tables(records)}
 {parts.repositories()}
-{parts.runs(records)}
+{parts.runs(sound(records), len(records))}
 </main>
 <footer>Written by <code>gluontricks results report</code> from the records in
 <code>results/runs</code>; no number on this page was typed.</footer>

@@ -257,13 +257,16 @@ def repositories() -> str:
     )
 
 
-def runs(records: Sequence[Record]) -> str:
-    """Return every record: ours first, then the logs."""
+def runs(records: Sequence[Record], there: int) -> str:
+    """Return every valid record of those there are: ours first, then the logs."""
     ours = [record for record in records if record["source"] is None]
     logs = [record for record in records if record["source"] is not None]
     parts = ['<h2 id="runs">Runs</h2>',
              '<p class="soft">What each number was made of. Records are chained by hashes; '
              "<code>gluontricks results verify</code> checks them.</p>"]  # fmt: skip
+    if there > len(records):
+        invalid = f"{there - len(records)} records are not valid and are left out."
+        parts.append(f'<p class="soft">{invalid}</p>')
     for heading, found in (("Runs made here", ours), ("The authors' logs", logs)):
         parts.append(f"<section data-group><h3>{heading}</h3>")
         parts += [one_run(record) for record in found]

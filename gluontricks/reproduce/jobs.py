@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from gluontricks.errors import UsageError, unknown
 from gluontricks.recipes import ABLATIONS, Recipe
 from gluontricks.recipes.protocols import PROTOCOLS
-from gluontricks.results.cells import setting_of
+from gluontricks.results.cells import is_valid, setting_of
 from gluontricks.results.declared import Declared, declared, recipe_of
 from gluontricks.results.records import label_of
 
@@ -63,6 +63,8 @@ class Job:
 
     def is_done_by(self, record: Mapping[str, Any]) -> bool:
         """Return whether a record is of this very run, on this engine, and over."""
+        if not is_valid(record):
+            return False
         recipe = recipe_of(record)
         wanted = (self.engine, self.device.partition(":")[0], self.recipe.dtype)
         return (

@@ -153,6 +153,11 @@ def is_valid(record: Record) -> bool:
     return _SEEN[id(record)][1]
 
 
+def sound(records: Sequence[Record]) -> List[Record]:
+    """Return the records that are valid; a line of a registry may hold anything."""
+    return [record for record in records if is_valid(record)]
+
+
 def _order(record: Record) -> Tuple[str, str]:
     return str(record.get("ended")), str(record.get("run_id"))
 

@@ -8,7 +8,7 @@ from typing import Any, Dict, Mapping, Optional, Sequence
 from gluontricks.recipes import Ablation, Published
 from gluontricks.recipes.gluoncv_runs import PublishedRun, published_runs
 from gluontricks.recipes.spec import LogOfRow
-from gluontricks.results.cells import METRICS
+from gluontricks.results.cells import METRICS, sound
 
 # A log agrees with a printed value within this many points, or two printed deviations.
 MARGIN = 0.2
@@ -49,9 +49,10 @@ def evidence_of(
     """Return row -> its log, for the rows of a table whose log is among the records."""
     runs = {run.name: run for run in published_runs()}
     found: Dict[str, Evidence] = {}
+    logs = [record for record in sound(records) if record["source"]]
     for row, about in ablation.logs.items():
         run = runs[about.run]
-        record = next((r for r in records if _is_of(r, run)), None)
+        record = next((r for r in logs if _is_of(r, run)), None)
         if record is not None:
             found[row] = Evidence(about, run, record)
     return found

@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from gluontricks.errors import DataError, UsageError, unknown
 from gluontricks.recipes.spec import difference
 from gluontricks.results.artefacts import read_answers
-from gluontricks.results.cells import setting_of
+from gluontricks.results.cells import setting_of, sound
 from gluontricks.results.declared import recipe_of
 from gluontricks.results.records import label_of
 from gluontricks.results.statistics import mcnemar, paired
@@ -25,6 +25,7 @@ def find_run(records: Sequence[Record], name: str) -> Record:
     UsageError
         If there is none, or several.
     """
+    records = sound(records)
     exact = [record for record in records if record["run_id"] == name]
     found = exact or [record for record in records if str(record["run_id"]).endswith(name)]
     if not found:
@@ -142,7 +143,7 @@ def compare_recipes(one: str, other: str, records: Sequence[Record]) -> List[Dic
 def by_setting(records: Sequence[Record], name: str) -> Dict[Tuple[str, str, str], Dict[int, float]]:
     """Return setting -> seed -> top-1 of the completed runs of a recipe; the first of a seed counts."""
     found: Dict[Tuple[str, str, str], Dict[int, float]] = {}
-    for record in sorted(records, key=lambda r: str(r["ended"])):
+    for record in sorted(sound(records), key=lambda r: str(r["ended"])):
         if record["recipe"] == name and record["status"] == "completed":
             seed, top1 = (record["seed"] or {}).get("root"), (record["metrics"] or {}).get("top1")
             if seed is not None and top1 is not None:

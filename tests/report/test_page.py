@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -36,14 +37,19 @@ class Elements(HTMLParser):
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory):
-    """Results with a few runs: two rows of a reduced table with two seeds, and a hostile one."""
+    """The logs and a few runs: two rows of a reduced table with two seeds, and a hostile one."""
     from record_maker import make_record
 
     from gluontricks.results.records import write_record
 
     folder = tmp_path_factory.mktemp("report")
     results = folder / "results"
-    shutil.copytree(ROOT / "results", results, ignore=shutil.ignore_patterns("*.npz", "index.html"))
+    (results / "runs").mkdir(parents=True)
+    shutil.copy(ROOT / "results" / "complexity.json", results)
+    shutil.copy(ROOT / "results" / "runs" / "author-logs.jsonl", results / "runs")
+    heads = json.loads((ROOT / "results" / "runs" / "HEADS.json").read_text())
+    kept = {"author-logs": heads["author-logs"]}
+    (results / "runs" / "HEADS.json").write_text(json.dumps(kept))
     made = [
         make_record(f"stitch-III-{name}-reduced", seed, top1 + seed)
         for name, top1 in (("baseline", 20.0), ("cosine", 30.0))

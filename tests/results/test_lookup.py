@@ -75,7 +75,7 @@ def test_edited_predictions_are_found_and_absent_ones_are_no_failure(keep, tmp_p
     assert "1 are absent" in done.out
 
 
-def test_where_the_data_are_the_labels_are_compared_with_them(keep, tmp_path) -> None:
+def test_where_the_data_are_the_labels_are_compared_with_them(record, tmp_path) -> None:
     labels = load_split("digits", "test").labels
     assert len(labels) == 360
     # A toy run is no result; its data are at hand for a record that claims them.
@@ -87,8 +87,10 @@ def test_where_the_data_are_the_labels_are_compared_with_them(keep, tmp_path) ->
     records = []
     for name, content in (("a", good), ("b", bad)):
         (folder / f"{name}.npz").write_bytes(content)
-        facts = {"top1": 25.0, "predictions_sha256": sha256_bytes(content)}
-        records.append({"run_id": name, "metrics": facts, "data": {"name": "digits"}})
+        made = record("demo-digits-plain", 0, 25.0)
+        made["run_id"] = name
+        made["metrics"]["predictions_sha256"] = sha256_bytes(content)
+        records.append(made)
     checked = artefacts.check(records, tmp_path / "results")
     assert (checked.whole, checked.with_data) == (1, 2)
     (finding,) = checked.findings
