@@ -67,6 +67,8 @@ def run(args: argparse.Namespace) -> int:
             f"the plan takes {hours(told['seconds'])}, more than a day",
             "give --yes to begin it, fewer --seeds or --row, or --scale reduced",
         )
+    if not args.json:
+        context.finished = lambda job: tell_rows(request, jobs, context, job)
     execute(args, jobs, left, context)
     return conclude(args, request, jobs, context)
 
@@ -161,6 +163,15 @@ def planned(job: Job, cost: Cost) -> Dict[str, Any]:
         "rows": list(job.rows), "teacher": job.teacher and job.teacher.title,
         "seconds": cost.seconds, "disk_bytes": cost.disk, "source": cost.source,
     }  # fmt: skip
+
+
+def tell_rows(request: Request, jobs: Sequence[Job], context: Context, done: Job) -> None:
+    """Print the rows of the table that a run has filled."""
+    from gluontricks.reproduce.progress import filled_lines
+
+    if done.rows:
+        for line in filled_lines(request, jobs, context, done):
+            put(line)
 
 
 def execute(

@@ -25,25 +25,35 @@ def records_of(request: Request, jobs: Sequence[Job], context: Context) -> List[
     return found
 
 
+def filled_lines(request: Request, jobs: Sequence[Job], context: Context, done: Job) -> List[str]:
+    """Return the lines of the table that a run has just filled, without heading."""
+    lines = body(request, jobs, context, only=done.rows)
+    return [f"    {'  '.join(part for part in line if part)}" for line in lines]
+
+
 def table_lines(request: Request, jobs: Sequence[Job], context: Context) -> List[str]:
     """Return the table as lines for a terminal."""
-    entries = rows_asked_for(request)
-    cells = join(entries, records_of(request, jobs, context), LABEL_OF[request.scale]).cells
     heading = ("table", "row", "labels", "top-1", "top-5", "runs", "engine, device, precision")
-    lines: List[Sequence[str]] = [heading]
+    lines = [heading, *body(request, jobs, context)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(heading))]
+    text = ["  ".join(part.ljust(w) for part, w in zip(line, widths)).rstrip() for line in lines]
+    means = f"label {LABEL_OF[request.scale]}; mean ± standard deviation, in percent"
+    return ["", *text, "", means]
+
+
+def body(
+    request: Request, jobs: Sequence[Job], context: Context, only: Sequence[str] = ()
+) -> List[Sequence[str]]:
+    """Return the cells of every line, or of those of the rows ``only``."""
+    entries = [e for e in rows_asked_for(request) if not only or e.name in only]
+    cells = join(entries, records_of(request, jobs, context), LABEL_OF[request.scale]).cells
+    lines: List[Sequence[str]] = []
     for entry in entries:
         start = (entry.ablation.table, entry.row.label, entry.labels)
         found = cells.get(entry.name, ())
         lines += [(*start, *measured(cell)) for cell in found]
         lines += [] if found else [(*start, "not run", "", "0", "")]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(heading))]
-    text = ["  ".join(part.ljust(w) for part, w in zip(line, widths)).rstrip() for line in lines]
-    return [
-        "",
-        *text,
-        "",
-        f"label {LABEL_OF[request.scale]}; mean ± standard deviation, in percent",
-    ]
+    return lines
 
 
 def measured(cell: Any) -> List[str]:
