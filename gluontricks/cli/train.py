@@ -15,7 +15,7 @@ import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, List, Optional
+from typing import Any, List, Optional, Tuple
 
 from gluontricks.cli.config import config_text
 from gluontricks.cli.flags import add_option_flags, add_recipe_flags, typed_options, typed_recipe
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace, default: Recipe = DEFAULT) -> int:
 
 def execute(args: argparse.Namespace, recipe: Recipe, options: RunOptions) -> int:
     """Train a recipe, or print it; tell where the results are."""
-    options = replace(options, command=tuple(sys.argv))
+    options = replace(options, command=own_command())
     if args.print_config:
         from gluontricks.recipes.resolve import resolve
 
@@ -79,6 +79,12 @@ def execute(args: argparse.Namespace, recipe: Recipe, options: RunOptions) -> in
         for line in closing_lines(result):
             put(line)
     return result.exit_code
+
+
+def own_command() -> Tuple[str, ...]:
+    """Return the command that was given, as it is given by hand."""
+    program, *words = sys.argv
+    return ("gluontricks" if Path(program).name == "__main__.py" else program, *words)
 
 
 def recipe_in(args: argparse.Namespace) -> Recipe:

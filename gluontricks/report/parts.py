@@ -129,7 +129,8 @@ def values(entries: Sequence[Accounted]) -> str:
     for entry in entries:
         value = entry.value
         evidence = "; ".join(f"{tag(label)} {text(said)}" for label, said in entry.evidence)
-        parts = [text(entry.reason), evidence, text(value.note)]
+        known = [said for _, said in entry.evidence]
+        parts = ["" if entry.reason in known else text(entry.reason), evidence, text(value.note)]
         rows.append(
             (
                 item(value.paper, labels_of(entry), value_name(value.id)),

@@ -160,7 +160,9 @@ def all_evidence(value: Published, row: RowEvidence) -> List[Tuple[str, str]]:
         other = "" if row.log.about.comparable else ", not comparable"
         text = f"{seen:.{METRICS[value.metric].decimals}f} ({row.log.run.source}{other})"
         found.append(("AUTHOR-LOG", text))
-    found += [(REDUCED, text) for text in described(row.reduced, value.metric)]
+    if value.metric in ("top1", "top5"):
+        # Another network's time says nothing of the printed one.
+        found += [(REDUCED, text) for text in described(row.reduced, value.metric)]
     return found
 
 
