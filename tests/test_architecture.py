@@ -52,7 +52,7 @@ ALLOWED = {
     },
     "export": {"inference", "learners", "models", "pipeline"},
     "feed": {"data", "draws", "pipeline"},
-    "figures": {"recipes", "results", "schedules", "targets"},
+    "figures": {"mixing", "recipes", "results", "schedules", "targets"},
     "graphs": set(),
     "history": {"results", "rundir"},
     "inference": {"data", "learners", "metrics", "models", "pipeline"},

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, List, Mapping, Sequence, Union
 
 from gluontricks.errors import DataError
-from gluontricks.figures import bag_of_tricks, runs
+from gluontricks.figures import bag_of_tricks, runs, stitching
 from gluontricks.figures.canvas import MATPLOTLIB, Picture
 from gluontricks.figures.gaps import gap_picture, read_gaps
 from gluontricks.files import make_folder, write_atomic
@@ -41,6 +41,7 @@ def all_figures(results_dir: Union[str, Path]) -> List[Picture]:
     return [
         *bag_of_tricks.pictures(counted, records),
         *measured_gaps(records, Path(results_dir)),
+        stitching.picture(),
         *runs.pictures(records),
     ]
 

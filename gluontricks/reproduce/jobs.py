@@ -63,7 +63,7 @@ class Job:
 
     def is_done_by(self, record: Mapping[str, Any]) -> bool:
         """Return whether a record is of this very run, on this engine, and over."""
-        if not is_valid(record):
+        if record.get("source") is not None or not is_valid(record):
             return False
         recipe = recipe_of(record)
         wanted = (self.engine, self.device.partition(":")[0], self.recipe.dtype)

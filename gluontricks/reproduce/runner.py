@@ -13,7 +13,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from gluontricks.errors import GluontricksError, WorkerError
 from gluontricks.files import make_folder
@@ -38,7 +38,8 @@ class Context:
 
     ``results`` is the folder of the registry, ``work`` that of runs and claims. ``writer`` names
     the chain that records are added to. ``report`` takes a line of text, ``finished`` a job that
-    is done; ``failed`` has the causes by job, ``signal`` the signal that stopped all.
+    is done; ``failed`` has the causes by job, ``signal`` the signal that stopped all,
+    ``read`` the registry as it was read last.
     """
 
     results: Path
@@ -52,6 +53,7 @@ class Context:
     failed: Dict[str, str] = field(default_factory=dict)
     running: Dict[str, Any] = field(default_factory=dict)
     signal: int = 0
+    read: Optional[Tuple[Any, List[Record]]] = None
 
     @property
     def claims(self) -> Path:
@@ -62,6 +64,14 @@ class Context:
         """Return what another process's context has in common with this one."""
         names = ("results", "work", "machine", "writer", "poll_seconds")
         return {name: getattr(self, name) for name in names}
+
+    def records(self) -> List[Record]:
+        """Return the registry, read again only if a file of it has changed."""
+        files = sorted((self.results / "runs").glob("*.jsonl"))
+        state = tuple((p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files)
+        if self.read is None or self.read[0] != state:
+            self.read = (state, registry.load(self.results))
+        return self.read[1]
 
     def folder(self, job: Job) -> Path:
         """Return the directory of a run."""
@@ -125,7 +135,7 @@ def record_of(job: Job, context: Context) -> Optional[Record]:
 def known_records(job: Job, context: Context) -> List[Record]:
     """Return the records that may be of a job."""
     if job.scale != "smoke":
-        return registry.load(context.results)
+        return context.records()
     with suppress(GluontricksError):
         return [registry.run_record(context.folder(job))]
     return []

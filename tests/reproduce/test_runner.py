@@ -344,3 +344,12 @@ def test_without_its_data_a_plan_names_the_cause_instead_of_a_time(tmp_path, mon
     (resnet, *_) = told.document["plan"]
     assert resnet["seconds"] is None
     assert "8 V100" in resnet["source"]
+
+
+@pytest.mark.usefixtures("training")
+def test_the_registry_is_read_again_only_after_it_has_changed(tmp_path, monkeypatch) -> None:
+    jobs, context = plan(REDUCED), context_in(tmp_path, poll_seconds=0.01)
+    load, loads = registry.load, []
+    monkeypatch.setattr(registry, "load", lambda folder: loads.append(1) or load(folder))
+    run_workers(jobs, context, workers=1)
+    assert len(loads) <= len(jobs) + 1

@@ -214,3 +214,29 @@ def test_the_script_says_whether_tables_are_fresh(finished, tmp_path, hash_seed:
     table.write_text(table.read_text().replace("78.00", "78.01"))
     stale = run("--check")
     assert (stale.returncode, stale.stdout) == (1, "stale: tables/stitch-mixup-table-3.md\n")
+
+
+def test_the_readme_has_its_table_between_two_marks_and_nothing_else_changes(record) -> None:
+    from gluontricks.results.excerpt import CLOSING, NAME, OPENING, with_excerpt
+
+    opening = OPENING.format(name=NAME)
+    readme = f"# a\n\n{opening}\nold\n{CLOSING}\n\nb {CLOSING}\n"
+    records = [record("stitch-V-vertical-reduced", s, 40.0 + s) for s in range(2)]
+    new = with_excerpt(readme, records)
+    assert new.startswith(f"# a\n\n{opening}\n| [Table V]")
+    assert new.endswith(f"{CLOSING}\n\nb {CLOSING}\n")
+    assert "| Vert. Spatial Mixup | 40.50 ± 0.71 (2 runs) | not run |" in new
+    assert with_excerpt(new, records) == new
+    assert with_excerpt("# without a place\n", records) is None
+
+
+def test_a_readme_that_is_stale_is_written_with_the_tables(finished, tmp_path) -> None:
+    from gluontricks.results.excerpt import CLOSING, NAME, OPENING
+
+    results = tmp_path / "results"
+    (tmp_path / "README.md").write_text(f"{OPENING.format(name=NAME)}\n{CLOSING}\n")
+    registry.add(finished("stitch-V-interp-reduced", top1=36.0), results, writer="a")
+    assert "README.md" in stale_tables(results)
+    write_tables(results)
+    assert "| Interp. Mixup | 36.00 (1 run) | not run |" in (tmp_path / "README.md").read_text()
+    assert stale_tables(results) == []
