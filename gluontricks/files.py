@@ -91,7 +91,8 @@ def make_folder(path: Union[str, Path]) -> Path:
     path = Path(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        probe = path / f"{TEMPORARY}probe-{os.getpid()}"
+        # Threads, and machines that share the folder, may all be at it.
+        probe = path / f"{TEMPORARY}probe-{uuid.uuid4().hex}"
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:

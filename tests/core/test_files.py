@@ -3,6 +3,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -183,3 +184,24 @@ def test_make_folder_on_a_full_disk_says_so_however_deep_the_folder(tmp_path, mo
     monkeypatch.setattr(Path, "mkdir", refuse(FULL))
     with pytest.raises(DiskError, match="the disk is full"):
         make_folder(tmp_path / "not" / "there" / "yet")
+
+
+def test_many_threads_prove_one_folder_at_once(tmp_path) -> None:
+    failed = []
+    barrier = threading.Barrier(8)
+
+    def prove() -> None:
+        barrier.wait()
+        for _ in range(50):
+            try:
+                make_folder(tmp_path / "new")
+            except OutputError as error:
+                failed.append(error)
+
+    threads = [threading.Thread(target=prove) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert list((tmp_path / "new").iterdir()) == []

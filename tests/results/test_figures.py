@@ -157,7 +157,7 @@ def test_figures_regenerate_byte_identically_in_a_new_process(tmp_path: Path) ->
 
     assert run().returncode == 0
     written = {path.name: path.read_bytes() for path in (tmp_path / make.FOLDER).iterdir()}
-    assert len(written) == 8
+    assert len(written) == 10
     for picture in bag_of_tricks.pictures(KEPT, []):
         assert written[f"{picture.name}.svg"] == picture.draw()
     data = tmp_path / make.FOLDER / "bag-of-tricks-figure-4a.csv"
