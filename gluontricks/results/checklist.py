@@ -22,11 +22,14 @@ def checklist(
     joined = join(entries, records, label)
     cells = [cell for found in joined.cells.values() for cell in found]
     runs = {r["run_id"]: r for cell in cells for r in cell.records}
+    subset = "; ".join(dict.fromkeys(str((r["data"] or {}).get("subset")) for r in runs.values()
+                                     if (r["data"] or {}).get("subset")))  # fmt: skip
     return [
         ("table", f"{ablation.paper}, {ablation.table}: {ablation.caption}; {label}"),
         ("data", data(entries)),
         ("splits", listing(str((r["data"] or {}).get("split")) for r in runs.values())),
-        ("excluded data", protocol_of(ablation.paper, scale) or "none"),
+        ("protocol", protocol_of(ablation.paper, scale) or "the paper's"),
+        ("excluded data", "all but " + subset if subset else "none"),
         ("preprocessing", "every step is a field of the recipe: `gluontricks recipes show NAME`"),
         ("hyper-parameters", hyper_parameters(entries)),
         ("selection", "none: the recipes are the paper's, and the last epoch is reported"),

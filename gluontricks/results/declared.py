@@ -110,7 +110,7 @@ def rows_of(recipe: Recipe, entries: Optional[Tuple[Declared, ...]] = None) -> L
     key = recipe.fingerprint()
     if key in exact:
         return exact[key]
-    return loose.get(_without_precision(recipe), [])
+    return loose.get(without_precision(recipe), [])
 
 
 @functools.lru_cache(maxsize=None)
@@ -125,9 +125,10 @@ def _index(
             continue
         exact.setdefault(entry.recipe.fingerprint(), []).append(entry)
         if entry.recipe.dtype == PRECISION:
-            loose.setdefault(_without_precision(entry.recipe), []).append(entry)
+            loose.setdefault(without_precision(entry.recipe), []).append(entry)
     return exact, loose
 
 
-def _without_precision(recipe: Recipe) -> str:
+def without_precision(recipe: Recipe) -> str:
+    """Return the fingerprint that a recipe has in the usual precision."""
     return replace(recipe, dtype=PRECISION).fingerprint()

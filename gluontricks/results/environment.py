@@ -17,6 +17,7 @@ PACKAGES = (
     "mxnet", "mxnet-cu112", "torch", "numpy", "scipy", "scikit-learn", "Pillow", "safetensors",
 )  # fmt: skip
 INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "avx512_fp16", "amx_bf16", "asimd", "sve")
+RESULTS = "results"
 VARIABLES = ("OMP_NUM_THREADS", "MXNET_SUBGRAPH_BACKEND", "MXNET_SAFE_ACCUMULATION")
 CPUINFO = Path("/proc/cpuinfo")
 GPUS = Path("/proc/driver/nvidia/gpus")
@@ -84,7 +85,8 @@ def code(command: Sequence[str] = ()) -> Dict[str, Any]:
     """Return the version of this package, its git revision, and the command without its paths.
 
     ``commit`` and ``dirty`` are None for an installed copy; ``dirty`` says that tracked files
-    differ from the commit, or that the package has files git does not know.
+    differ from the commit, or that the package has files git does not know. The results folder
+    does not count: a run that joins the registry changes no code.
     """
     commit, dirty = revision(Path(gluontricks.__file__).resolve().parent)
     return {
@@ -101,7 +103,8 @@ def revision(package: Path) -> Tuple[Optional[str], Optional[bool]]:
     if not top or Path(top.strip()).resolve() != package.parent.resolve():
         return None, None
     commit = git(package.parent, "rev-parse", "--verify", "HEAD")
-    tracked = git(package.parent, "status", "--porcelain", "--untracked-files=no")
+    apart = f":(exclude){RESULTS}"
+    tracked = git(package.parent, "status", "--porcelain", "--untracked-files=no", "--", apart)
     unknown = git(package.parent, "status", "--porcelain", "--", package.name)
     return (commit.strip() if commit else None), bool(tracked or unknown)
 

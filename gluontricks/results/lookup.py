@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from gluontricks.errors import DataError, UsageError, unknown
+from gluontricks.recipes import get_recipe
+from gluontricks.recipes.resolve import resolve
 from gluontricks.recipes.spec import difference
 from gluontricks.results.artefacts import read_answers
 from gluontricks.results.cells import setting_of, sound
-from gluontricks.results.declared import recipe_of
+from gluontricks.results.declared import recipe_of, without_precision
 from gluontricks.results.records import label_of
 from gluontricks.results.statistics import mcnemar, paired
 
@@ -141,10 +143,17 @@ def compare_recipes(one: str, other: str, records: Sequence[Record]) -> List[Dic
 
 
 def by_setting(records: Sequence[Record], name: str) -> Dict[Tuple[str, str, str], Dict[int, float]]:
-    """Return setting -> seed -> top-1 of the completed runs of a recipe; the first of a seed counts."""
+    """Return setting -> seed -> top-1 of the completed runs of a recipe, whatever they are named.
+
+    The first run of a seed counts; precisions are told apart by the setting.
+    """
+    wanted = without_precision(resolve(get_recipe(name)))
     found: Dict[Tuple[str, str, str], Dict[int, float]] = {}
     for record in sorted(sound(records), key=lambda r: str(r["ended"])):
-        if record["recipe"] == name and record["status"] == "completed":
+        recipe = recipe_of(record)
+        if recipe is None or without_precision(recipe) != wanted:
+            continue
+        if record["status"] == "completed":
             seed, top1 = (record["seed"] or {}).get("root"), (record["metrics"] or {}).get("top1")
             if seed is not None and top1 is not None:
                 found.setdefault(setting_of(record), {}).setdefault(seed, top1)

@@ -63,3 +63,18 @@ def test_a_copy_inside_another_checkout_has_no_revision(tmp_path: Path) -> None:
 
 def test_committed_records_still_mean_what_they_meant() -> None:
     assert [finding for finding in registry.verify(ROOT / "results") if finding.serious] == []
+
+
+def test_a_run_that_joined_the_results_makes_no_code_dirty(tmp_path: Path) -> None:
+    package = tmp_path / "pkg"
+    for folder, name in ((package, "a.py"), (tmp_path / "results", "HEADS.json")):
+        folder.mkdir()
+        (folder / name).write_text("1\n")
+    identity = ("-c", "user.name=a", "-c", "user.email=a@b")
+    for words in (("init", "-q"), ("add", "-A"), (*identity, "commit", "-qm", "a")):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    (tmp_path / "results" / "HEADS.json").write_text("2\n")
+    (tmp_path / "results" / "new.jsonl").write_text("3\n")
+    assert environment.revision(package)[1] is False
+    (package / "a.py").write_text("2\n")
+    assert environment.revision(package)[1] is True

@@ -175,9 +175,15 @@ def test_compare_of_two_recipes_pairs_their_seeds_in_each_setting(keep, tmp_path
     assert told["mean"] == pytest.approx((2.0 + 0.5 + 2.5) / 3)
     assert (told["pairs"], told["sign_flip"]) == (3, 0.25)
     assert "+1.67 (95 % interval" in command(*words, *where).out
-    none = command("results", "compare", "stitch-III-mixup", "stitch-III-cosine", *where)
+    # A run of Table III's mixup is one of Table V's first row.
+    keep("stitch-III-mixup", 0, 760)
+    (shared,) = command(
+        "results", "compare", "stitch-V-interp", "stitch-III-cosine", *where, "--json"
+    ).document
+    assert (shared["pairs"], shared["mean"]) == (1, pytest.approx(6.0))
+    none = command("results", "compare", "stitch-V-vertical", "stitch-III-cosine", *where)
     assert none.code == 2
-    assert "no run of 'stitch-III-mixup'" in none.err
+    assert "no run of 'stitch-V-vertical'" in none.err
     wrong = command("results", "compare", "stitch-III-mixpu", "stitch-III-cosine", *where)
     assert "did you mean 'stitch-III-mixup'" in wrong.err
 
