@@ -42,7 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="instead of the recipes' precision; tables show it apart")  # fmt: skip
     parser.add_argument("--data-dir", type=Path, help="folder of the data sets")
     parser.add_argument("--results", type=Path, help="results folder (default: results)")
-    parser.add_argument("--out", type=Path, help="folder of the runs (default: RESULTS/work)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="folder of the runs (default: RESULTS/work); "
+        "smoke runs and their table are written here only (default: runs/smoke)",
+    )
     parser.add_argument("--ray", nargs="?", const="local", metavar="ADDRESS",
                         help="have workers of a Ray cluster run the jobs")  # fmt: skip
     parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")

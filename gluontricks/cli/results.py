@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Dict, List
 
 from gluontricks.cli.parser import add_json, print_json, put, refuse_idle
-from gluontricks.errors import IntegrityError, UsageError
+from gluontricks.errors import DataError, IntegrityError, UsageError
 
 if TYPE_CHECKING:
     from gluontricks.results.authorlogs import Imported
@@ -57,6 +57,11 @@ def run(args: argparse.Namespace) -> int:
     if args.names and args.action not in taking:
         raise UsageError(
             f"'{args.names[0]}' would have no effect on 'results {args.action}'", "leave it out"
+        )
+    if args.action not in ("add", "import-log") and not args.results.is_dir():
+        raise DataError(
+            f"there is no results folder '{args.results}'",
+            "name it with --results, or give the command beside it",
         )
     return ACTIONS[args.action](args)
 

@@ -30,6 +30,8 @@ def find_run(records: Sequence[Record], name: str) -> Record:
     records = sound(records)
     exact = [record for record in records if record["run_id"] == name]
     found = exact or [record for record in records if str(record["run_id"]).endswith(name)]
+    if not records:
+        raise UsageError(f"unknown run '{name}'", "the registry holds no run yet")
     if not found:
         raise unknown("run", name, [str(record["run_id"]) for record in records])
     if len(found) > 1:

@@ -1,10 +1,12 @@
 """``--json``: one document on standard output and nothing else."""
 
 import json
+from pathlib import Path
 
 import pytest
 from running import TINY, command
 
+RESULTS = str(Path(__file__).resolve().parents[2] / "results")
 COMMANDS = [
     ("recipes", "--json"),
     ("recipes", "show", "demo-digits-plain", "--json"),
@@ -12,7 +14,9 @@ COMMANDS = [
     ("data", "verify", "digits", "--json"),
     ("summary", "resnet8_v1", "--classes", "10", "--json"),
     ("preview", "--dataset", "digits", "--batch-size", "8", "--json"),
-    ("results", "verify", "--json"),
+    ("results", "verify", "--results", RESULTS, "--json"),
+    ("results", "status", "--results", RESULTS, "--json"),
+    ("results", "checklist", "stitch-mixup/V", "--results", RESULTS, "--json"),
     ("doctor", "--json"),
     (*TINY, "--max-steps", "1", "--json"),
     (*TINY, "--dry-run", "--json"),

@@ -227,3 +227,11 @@ def test_a_results_folder_without_anything_still_has_its_account(tmp_path) -> No
     counted = command("results", "status", "--json", "--results", tmp_path).document
     assert counted["by_status"]["exact"] > done.document["by_status"]["exact"]
     assert json.dumps(counted)
+
+
+@pytest.mark.parametrize("action", ["verify", "status", "show", "tables", "checklist", "report"])
+def test_a_results_folder_that_is_not_there_is_named_and_not_made(tmp_path, action) -> None:
+    done = command("results", action, "--results", tmp_path / "none")
+    assert done.code == 65
+    assert "there is no results folder" in done.err.splitlines()[0]
+    assert not (tmp_path / "none").exists()
