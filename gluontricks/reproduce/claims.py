@@ -13,7 +13,7 @@ import threading
 import uuid
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any, Optional
 
 import psutil
 
@@ -142,8 +142,3 @@ def system() -> Optional[str]:
         return f"{start} {os.readlink('/proc/self/ns/pid')}"
     except OSError:
         return None
-
-
-def holders(folder: Path) -> Dict[str, Path]:
-    """Return key -> file of every claim in a folder."""
-    return {path.stem: path for path in sorted(folder.glob("*.claim"))}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from gluontricks.recipes.external import LABEL, external
 from gluontricks.results.account import (
@@ -65,7 +65,7 @@ def summary_grid(entries: Sequence[Accounted]) -> Grid:
 
 def summary_row(
     paper: str, table: str, counts: Mapping[str, int], totals: Mapping[str, int]
-) -> tuple:  # type: ignore[type-arg]
+) -> Tuple[Cell, ...]:
     """Return one line of the summary."""
     numbers = [sum(counts.values()), *(counts.get(status, 0) for status in totals)]
     return (Cell(paper), Cell(table), *(Cell(str(n) if n else "") for n in numbers))

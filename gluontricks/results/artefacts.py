@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -79,7 +79,7 @@ def check(
     """
     findings: List[Finding] = []
     whole = absent = with_data = 0
-    truths: dict = {}  # type: ignore[type-arg]
+    truths: Dict[str, Optional[np.ndarray]] = {}
     for record in sound(records):
         if (record["metrics"] or {}).get("predictions_sha256") is None:
             continue

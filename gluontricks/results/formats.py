@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Dict, List, Mapping
+from typing import Mapping
 
 from gluontricks.results.grids import Cell, Grid
 from gluontricks.results.words import clean, escape
@@ -77,9 +77,3 @@ def _tex_cell(cell: Cell) -> str:
 def tex(text: str) -> str:
     """Return ``text`` so that LaTeX shows it and does nothing else with it."""
     return "".join(TEX.get(character, character) for character in clean(text))
-
-
-def plain_rows(grid: Grid) -> List[Dict[str, str]]:
-    """Return a grid's rows as heading -> text."""
-    titles = [column.title for column in grid.columns]
-    return [dict(zip(titles, (" ".join([c.text, *c.runs]).strip() for c in row))) for row in grid.rows]

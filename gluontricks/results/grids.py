@@ -51,7 +51,7 @@ class Column:
 class Grid:
     """A table to show: heading, columns, rows of cells, caption, footnotes and notes.
 
-    ``code`` says that backquotes in the notes mark code.
+    Backquotes in the notes mark code.
     """
 
     title: str
