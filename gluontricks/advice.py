@@ -54,7 +54,8 @@ def how_to_train(recipe: Recipe, options: RunOptions) -> str:
     if options.data_dir:
         words.append(f"--data-dir {options.data_dir}")
     macs = module.summary_of(spec)["macs"]
-    images = dataset_info(recipe.dataset).train_size * (teacher.num_epochs or 0)
+    each = teacher.subset or dataset_info(recipe.dataset).train_size
+    images = each * (teacher.num_epochs or 0)
     hours = 3 * macs * images / (MACS_PER_CORE * physical_cores()) / 3600
     return (
         f"train it with `{' '.join(words)}` (about {duration(hours)} on this machine's "

@@ -89,13 +89,18 @@ def get_recipe(name: str) -> Recipe:
         )
     if name in RECIPES:
         return RECIPES[name]
-    base, _, scale = name.rpartition("-")
-    found = None
-    if base in paper_of() and scale in SCALES[1:]:
-        found = at_scale(RECIPES[base], paper_of()[base], scale)
+    base, scale = base_and_scale(name)
+    found = None if scale is None else at_scale(RECIPES[base], paper_of()[base], scale)
     if found is None:
         raise unknown("recipe", name, RECIPES)
     return found
+
+
+def base_and_scale(name: str) -> Tuple[str, Optional[str]]:
+    """Return the name of a paper's recipe and the scale that ``name`` adds; None for none."""
+    base, _, scale = name.rpartition("-")
+    scaled = base in paper_of() and scale in SCALES[1:]
+    return (base, scale) if scaled else (name, None)
 
 
 @functools.lru_cache(maxsize=None)
@@ -143,6 +148,9 @@ def teacher_recipe(recipe: Recipe) -> Optional[Recipe]:
     """
     if recipe.teacher is None:
         return None
+    base, scale = base_and_scale(recipe.name)
+    if scale is not None and base in teacher_names():
+        return get_recipe(f"{teacher_names()[base]}-{scale}")
     named = RECIPES.get(teacher_names().get(recipe.name, ""))
     others = sorted(RECIPES.values(), key=lambda r: r.mixup_type != recipe.mixup_type)
     candidates = others if named is None else [named, *others]

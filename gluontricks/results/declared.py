@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from gluontricks.errors import UsageError
-from gluontricks.recipes import ABLATIONS, Ablation, Recipe, Row, get_recipe, variants
-from gluontricks.recipes.catalogue import teacher_names
+from gluontricks.recipes import ABLATIONS, Ablation, Recipe, Row, teacher_recipe, variants
 from gluontricks.recipes.protocols import PROTOCOLS, SCALES, SMOKE, at_scale
 from gluontricks.recipes.resolve import resolve
 
@@ -34,11 +33,8 @@ class Declared:
     @property
     def teacher(self) -> Optional[Recipe]:
         """The recipe that trains this row's teacher, at the same scale and with these labels."""
-        if self.recipe is None or self.recipe.teacher is None:
-            return None
-        suffix = "" if self.scale == "full" else f"-{self.scale}"
-        name = teacher_names().get(self.recipe.name[: len(self.recipe.name) - len(suffix)])
-        return None if name is None else resolve(get_recipe(name + suffix))
+        found = None if self.recipe is None else teacher_recipe(self.recipe)
+        return None if found is None else resolve(found)
 
     @property
     def fingerprint(self) -> Optional[str]:

@@ -69,6 +69,7 @@ def test_every_recipe_at_a_scale_resolves_and_is_found_by_its_name_and_fingerpri
             assert entry.teacher.dataset == entry.recipe.dataset
             assert entry.teacher.classes == entry.recipe.classes
             assert entry.teacher.subset == entry.recipe.subset
+            assert entry.teacher.name.startswith(("stitch-teacher", "bag-teacher"))
 
 
 def test_no_reduced_run_counts_as_a_full_one(record) -> None:
