@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -21,6 +21,7 @@ def spread(values) -> bool:
     return len(set(values)) > 1
 
 
+@settings(deadline=None)
 @given(runs)
 def test_a_summary_is_scipys_mean_deviation_and_t_interval(values) -> None:
     found = summary(values)
@@ -49,6 +50,7 @@ def test_half_widths_at_a_deviation_of_a_quarter_point(n: int, half: float) -> N
     assert (high - low) / 2 == pytest.approx(half, abs=0.005)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.integers(0, 8), st.tuples(numbers, numbers), min_size=2))
 def test_paired_differences_are_scipys_paired_t(pairs) -> None:
     ours, theirs = ({s: p[i] for s, p in pairs.items()} for i in (0, 1))
@@ -69,6 +71,7 @@ def test_only_seeds_of_both_are_paired_and_without_one_there_is_nothing() -> Non
     assert (single.mean, single.interval, single.sign_flip) == (-2.0, None, None)
 
 
+@settings(deadline=None)
 @given(runs, runs)
 def test_welchs_test_is_scipys(one, other) -> None:
     assume(spread(one) and spread(other))
@@ -76,6 +79,7 @@ def test_welchs_test_is_scipys(one, other) -> None:
     assert statistics.welch(one, other) == pytest.approx(expected, abs=1e-9)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-50, 50), min_size=2, max_size=8))
 def test_the_sign_flip_test_is_scipys_exact_permutation_test(gaps) -> None:
     # Whole numbers: scipy takes sums that differ by rounding only for different ones.
@@ -107,6 +111,7 @@ def test_holms_correction_of_a_textbook_example() -> None:
     assert found == pytest.approx({"d": 0.02, "a": 0.03, "c": 0.06, "b": 0.06})
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(max_size=3), st.floats(0, 1), min_size=1, max_size=8))
 def test_holms_correction_lies_between_the_raw_value_and_bonferronis(values) -> None:
     found = statistics.holm(values)
@@ -116,6 +121,7 @@ def test_holms_correction_lies_between_the_raw_value_and_bonferronis(values) -> 
     assert [found[n] for n in ordered] == sorted(found.values())
 
 
+@settings(deadline=None)
 @given(runs, numbers, st.floats(0.1, 3))
 def test_equivalence_to_a_value_is_two_one_sided_t_tests_of_scipy(values, target, margin) -> None:
     assume(spread(values))
@@ -125,6 +131,7 @@ def test_equivalence_to_a_value_is_two_one_sided_t_tests_of_scipy(values, target
     assert found == pytest.approx(max(low, high), abs=1e-9)
 
 
+@settings(deadline=None)
 @given(runs, numbers, st.floats(0.05, 2), st.integers(2, 6))
 def test_a_printed_deviation_enters_as_in_welchs_test(values, target, std, n) -> None:
     assume(spread(values))
@@ -205,6 +212,7 @@ def test_three_runs_prove_equivalence_in_half_the_cases_and_five_in_nearly_all(n
     assert words.count("reproduced") / trials == pytest.approx(power, abs=0.04)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))
 def test_mcnemar_is_the_exact_binomial_test_of_the_images_that_one_alone_has_right(pairs) -> None:
     first, second = (np.array([p[i] for p in pairs]) for i in (0, 1))
