@@ -68,6 +68,19 @@ def guarded(action, *, debug: bool) -> int:  # type: ignore[no-untyped-def]
         )
 
 
+def script(  # type: ignore[no-untyped-def]
+    add_arguments, run, description: Optional[str], argv: Optional[List[str]] = None
+) -> int:
+    """Return the exit code of a script that is one command: ``run`` of its parsed arguments."""
+
+    def action() -> int:
+        parser = Parser(description=description)
+        add_arguments(parser)
+        return run(parser.parse_args(argv))
+
+    return guarded(action, debug="--debug" in (sys.argv if argv is None else argv))
+
+
 def complain(error: GluontricksError, debug: bool) -> int:
     """Print an error, with its origin if asked for; return its exit code."""
     if debug:

@@ -19,7 +19,7 @@ from typing import Any, Dict, Iterable, List, Optional
 
 from gluontricks.cli import evaluate, train
 from gluontricks.cli.flags import typed_options, typed_recipe
-from gluontricks.cli.parser import Parser, put
+from gluontricks.cli.parser import put
 from gluontricks.errors import UsageError
 from gluontricks.options import RunOptions
 from gluontricks.processes import processes
@@ -180,11 +180,6 @@ def evaluate_only(args: argparse.Namespace, recipe: Recipe, options: RunOptions)
 
 def main(argv: Optional[List[str]] = None) -> int:
     """Return the exit code of the script."""
-    from gluontricks.cli import guarded
+    from gluontricks.cli import script
 
-    def action() -> int:
-        parser = Parser(description=__doc__)
-        add_arguments(parser)
-        return run(parser.parse_args(argv))
-
-    return guarded(action, debug="--debug" in (sys.argv if argv is None else argv))
+    return script(add_arguments, run, __doc__, argv)

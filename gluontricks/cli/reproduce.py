@@ -14,8 +14,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence
 
-from gluontricks.cli.parser import Parser, add_json, print_json, put
+from gluontricks.cli.parser import add_json, print_json, put
 from gluontricks.errors import UsageError, WorkerError
+from gluontricks.recipes.protocols import SCALES
 
 if TYPE_CHECKING:
     from gluontricks.reproduce.costs import Cost
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from gluontricks.reproduce.runner import Context
 
 DAY = 86_400.0
-SCALES = ("full", "reduced", "smoke")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -239,15 +239,6 @@ def hours(seconds: float) -> str:
 
 def main(argv: Optional[List[str]] = None) -> int:
     """Return the exit code of ``scripts/reproduce.py``."""
-    import sys
+    from gluontricks.cli import script
 
-    from gluontricks.cli import guarded
-
-    words = list(sys.argv[1:] if argv is None else argv)
-
-    def action() -> int:
-        parser = Parser(prog="reproduce.py", description=__doc__)
-        add_arguments(parser)
-        return run(parser.parse_args(words))
-
-    return guarded(action, debug="--debug" in words)
+    return script(add_arguments, run, __doc__, argv)

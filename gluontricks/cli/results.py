@@ -20,11 +20,10 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List
 
 from gluontricks.cli.parser import add_json, print_json, put, refuse_idle
 from gluontricks.errors import DataError, IntegrityError, UsageError
+from gluontricks.recipes.protocols import SCALES
 
 if TYPE_CHECKING:
     from gluontricks.results.authorlogs import Imported
-
-SCALES = ("full", "reduced")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--origin", metavar="REPOSITORY@COMMIT", help="where the logs are from, with import-log"
     )
     parser.add_argument("--data-dir", type=Path, help="folder of the data sets, with verify")
-    parser.add_argument("--scale", choices=SCALES, default="full", help="with checklist")
+    parser.add_argument("--scale", choices=SCALES[:2], default="full", help="with checklist")
     parser.add_argument("--results", type=Path, default=Path("results"), help="results folder")
     add_json(parser)
 
@@ -183,6 +182,7 @@ def status(args: argparse.Namespace) -> int:
     """Tell what became of each published value."""
     from gluontricks.results import complexity, registry
     from gluontricks.results.account import account, by_status, by_table
+    from gluontricks.results.account import in_words as of_statuses
     from gluontricks.results.tables import title
 
     entries = account(registry.load(args.results), complexity.load(args.results))
@@ -196,19 +196,14 @@ def status(args: argparse.Namespace) -> int:
         })  # fmt: skip
         return 0
     papers = len({entry.value.paper for entry in entries})
-    put(f"{len(entries)} values of {papers} papers: {in_counts(totals)}")
+    put(f"{len(entries)} values of {papers} papers: {of_statuses(totals)}")
     put("")
     for (paper, table), counts in by_table(entries).items():
         name = f"{paper}, {title(table)}"
-        put(f"{name:<26} {sum(counts.values()):>3}: {in_counts(counts)}")
+        put(f"{name:<26} {sum(counts.values()):>3}: {of_statuses(counts)}")
     put("")
     put("--json tells the status of each value, with its reason and all other evidence")
     return 0
-
-
-def in_counts(counts: Dict[str, int]) -> str:
-    """Return counts of statuses in words."""
-    return ", ".join(f"{number} {name}" for name, number in counts.items())
 
 
 def show(args: argparse.Namespace) -> int:

@@ -19,7 +19,7 @@ from typing import Any, List, Optional, Tuple
 
 from gluontricks.cli.config import config_text
 from gluontricks.cli.flags import add_option_flags, add_recipe_flags, typed_options, typed_recipe
-from gluontricks.cli.parser import Parser, add_json, print_json, put
+from gluontricks.cli.parser import add_json, print_json, put
 from gluontricks.errors import UsageError
 from gluontricks.graphs import FILE as GRAPHS_FILE
 from gluontricks.history import read_history
@@ -140,11 +140,6 @@ def main(
     argv: Optional[List[str]] = None, *, default: Recipe = DEFAULT, description: str = ""
 ) -> int:
     """Return the exit code of a training script: the command with another default recipe."""
-    from gluontricks.cli import guarded
+    from gluontricks.cli import script
 
-    def action() -> int:
-        parser = Parser(description=description)
-        add_arguments(parser)
-        return run(parser.parse_args(argv), default)
-
-    return guarded(action, debug="--debug" in (sys.argv if argv is None else argv))
+    return script(add_arguments, lambda args: run(args, default), description, argv)

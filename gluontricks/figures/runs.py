@@ -46,8 +46,7 @@ def panels_of(table: Table) -> Dict[Tuple[str, str], Panel]:
     panels: Dict[Tuple[str, str], Panel] = {}
     for line in table.lines:
         if line.cell is not None and line.cell.values("top1"):
-            setting = f"{line.cell.engine}, {line.cell.device}, {line.cell.dtype}"
-            key = (line.entry.labels, setting)
+            key = (line.entry.labels, line.cell.setting)
             panels.setdefault(key, []).append((line.entry.row.label, line.cell))
     return panels
 

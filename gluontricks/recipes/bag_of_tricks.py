@@ -377,20 +377,13 @@ MACHINE = "out of scope: the speed of a machine"
 
 # Rows without a run of their own: (table, row) -> status and reason.
 OUT_OF_SCOPE: Mapping[Tuple[str, str], str] = {
-    **{
-        ("1", row): QUOTED
-        for row in ("ResNet-50", "ResNeXt-50", "SE-ResNet-50", "SE-ResNeXt-50", "DenseNet-201")
-    },
-    ("1", "ResNet-50 + tricks (ours)"): REPEATED,
+    **{("1", row.label): QUOTED for row in TABLE_1.rows[:-1]},
+    ("1", TABLE_1.rows[-1].label): REPEATED,
     **{("2", f"{printed}, reference"): REFERENCE for printed in NETWORKS},
-    **{("7", row): TRANSFER for row in ("ResNet-50-D Efficient", "ResNet-50-D Best")},
     **{
-        (number, row): TRANSFER
-        for number, last in (("8", "+ distill w/ mixup"), ("9", "+ mixup w/ distill"))
-        for row in (
-            "B-standard", "D-efficient", "+ cosine", "+ smooth", "+ distill w/o mixup",
-            "+ mixup w/o distill", last,
-        )
+        (table.table, row.label): TRANSFER
+        for table in (TABLE_7, TABLE_8, TABLE_9)
+        for row in table.rows
     },
     ("text", "abstract, ResNet-50 before"): REFERENCE,
     ("text", "abstract, ResNet-50 after"): REPEATED,

@@ -60,12 +60,13 @@ RECIPES: Mapping[str, Recipe] = collect(
     (*bag_of_tricks.RECIPES, *demo.RECIPES, *gluoncv_runs.runnable()),
 )
 
-# (paper, table, row), or a value's id, -> why no run stands for it; it opens with the status.
+# (paper, table, row) -> why no run stands for it; the reason opens with its status.
 OUT_OF_SCOPE: Mapping[Tuple[str, str, str], str] = {
     (paper.PAPER, table, row): why
     for paper in PAPERS
     for (table, row), why in paper.OUT_OF_SCOPE.items()
 }
+# A value's id -> its own reason, where that is another than its row's.
 EXCEPTIONS: Mapping[str, str] = {
     key: why for paper in PAPERS for key, why in getattr(paper, "EXCEPTIONS", {}).items()
 }

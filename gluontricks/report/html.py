@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from typing import Any, Iterable, Mapping, Optional, Sequence, Tuple
+from typing import Any, Iterable, Mapping, Sequence, Tuple
 
 from gluontricks.results.formats import anchor
 from gluontricks.results.grids import Cell, Column, Grid
@@ -98,11 +98,7 @@ def notes(grid: Grid, prefix: str) -> str:
     return "\n".join(parts)
 
 
-def facts(pairs: Iterable[Tuple[str, Optional[Any]]]) -> str:
-    """Return names with their values as a list; empty values are left out."""
-    inner = "".join(
-        f"<dt>{text(name)}</dt><dd>{text(value)}</dd>"
-        for name, value in pairs
-        if value not in (None, "")
-    )
+def definitions(pairs: Iterable[Tuple[str, str]]) -> str:
+    """Return names with their values as a list."""
+    inner = "".join(f"<dt>{text(name)}</dt><dd>{text(value)}</dd>" for name, value in pairs)
     return f"<dl>{inner}</dl>"

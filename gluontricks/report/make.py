@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from pathlib import Path
-from typing import Union
+from typing import List, Union
 
 from gluontricks.files import write_atomic
 from gluontricks.report import parts
@@ -82,3 +82,13 @@ def is_stale(results_dir: Union[str, Path]) -> bool:
     """Return whether the page is missing or not what the records give."""
     path = Path(results_dir) / FILE
     return not path.is_file() or path.read_bytes() != page(results_dir).encode()
+
+
+def stale_report(results_dir: Union[str, Path]) -> List[str]:
+    """Return the name of the page if it is stale."""
+    return [FILE] if is_stale(results_dir) else []
+
+
+def refreshed_report(results_dir: Union[str, Path]) -> List[str]:
+    """Write the page if it is stale; return its name if it was."""
+    return [write_report(results_dir).name] if is_stale(results_dir) else []

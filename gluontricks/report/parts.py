@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
 
 from gluontricks.recipes import ABLATIONS, Ablation, published
 from gluontricks.recipes.external import LABEL as REPOSITORY
 from gluontricks.recipes.external import external
 from gluontricks.report import charts
 from gluontricks.report.charts import Series
-from gluontricks.report.html import cell, facts, item, name_of, notes, table, tag, text
-from gluontricks.results.account import MEANING, STATUSES, Accounted, by_status, by_table
+from gluontricks.report.html import cell, definitions, item, name_of, notes, table, tag, text
+from gluontricks.results.account import MEANING, STATUSES, Accounted, by_status, by_table, in_words
 from gluontricks.results.accounts import external_grid
 from gluontricks.results.cells import FULL, REDUCED
+from gluontricks.results.facts import facts
 from gluontricks.results.formats import anchor
-from gluontricks.results.grids import Column, grid
+from gluontricks.results.grids import Column, grid, heading
 from gluontricks.results.records import label_of
 from gluontricks.results.tables import Line, Table, build_table, title
 
@@ -57,11 +58,6 @@ def head(entries: Sequence[Accounted], records: Sequence[Record]) -> str:
         f'<div class="bar" role="img" aria-label="{text(in_words(totals))}">{bar}</div>\n'
         f'<ul class="keys">{keys}</ul>'
     )
-
-
-def in_words(counts: Mapping[str, int]) -> str:
-    """Return counts of statuses in words."""
-    return ", ".join(f"{count} {status}" for status, count in counts.items())
 
 
 def filters() -> str:
@@ -207,20 +203,19 @@ def links_of(line: Line) -> Dict[str, str]:
     """Return column -> the element that its number on a line is from."""
     found: Dict[str, str] = {}
     for metric, value in line.printed.items():
-        name = {"top1": "top-1", "top5": "top-5"}.get(metric, metric.replace("_", " "))
-        found[f"{name}, published"] = value_name(value.id)
+        found[f"{heading(metric)}, published"] = value_name(value.id)
         if line.evidence is not None:
-            found[f"{name}, log"] = f"run-{anchor(str(line.evidence.record['run_id']))}"
+            found[f"{heading(metric)}, log"] = f"run-{anchor(str(line.evidence.record['run_id']))}"
     return found
 
 
 def figures(found: Table) -> str:
     """Return the charts of a table's runs: curves and distribution, for each label set."""
     rows = list(dict.fromkeys(line.entry.row.label for line in found.lines))
-    groups: Dict[Tuple[str, ...], List[Series]] = {}
+    groups: Dict[Tuple[str, str], List[Series]] = {}
     for line in found.lines:
         if line.cell is not None:
-            key = (line.entry.labels, line.cell.engine, line.cell.device, line.cell.dtype)
+            key = (line.entry.labels, line.cell.setting)
             name = line.entry.row.label
             groups.setdefault(key, []).append(Series(name, rows.index(name), line.cell))
     parts: List[str] = []
@@ -268,8 +263,8 @@ def runs(records: Sequence[Record], there: int) -> str:
     if there > len(records):
         invalid = f"{there - len(records)} records are not valid and are left out."
         parts.append(f'<p class="soft">{invalid}</p>')
-    for heading, found in (("Runs made here", ours), ("The authors' logs", logs)):
-        parts.append(f"<section data-group><h3>{heading}</h3>")
+    for kind, found in (("Runs made here", ours), ("The authors' logs", logs)):
+        parts.append(f"<section data-group><h3>{kind}</h3>")
         parts += [one_run(record) for record in found]
         parts.append("</section>")
     return "\n".join(parts)
@@ -288,36 +283,6 @@ def one_run(record: Record) -> str:
     reason = "" if record["status"] in ("completed", None) else f": {record['status']}"
     summary = f"{tag(label)} {text(name)}{shown_seed}{top1}{text(reason)}"
     attributes = item(paper, [label], f"run-{anchor(str(record['run_id']))}")
-    return f"<details{attributes}><summary>{summary}</summary>{facts(provenance(record))}</details>"
-
-
-def provenance(record: Record) -> List[Tuple[str, Optional[Any]]]:
-    """Return all that a number of a run rests on."""
-    data, model = record["data"] or {}, record["model"] or {}
-    code, hardware = record["code"] or {}, record["hardware"] or {}
-    source, budget, teacher = record["source"] or {}, record["budget"] or {}, model.get("teacher")
-    metrics, software = record["metrics"] or {}, record["software"] or {}
-    threads = hardware.get("threads")
-    return [
-        ("run", record["run_id"]), ("rows", "; ".join(record["rows"] or ())),
-        ("status", record["status"]), ("reason", record["reason"]),
-        ("protocol", record["protocol"]), ("labels", record["labels"]),
-        ("fingerprint", record["fingerprint"]),
-        ("result", "; ".join(f"{k} {v:g}" for k, v in metrics.items()
-                             if isinstance(v, (int, float)) and v is not None)),
-        ("started, ended", " to ".join(t for t in (record["started"], record["ended"]) if t)),
-        ("resumed", None if not record["resumes"] else f"{record['resumes']} times; "
-                    f"bit for bit: {record['bitwise']}"),
-        ("engine", ", ".join(str(record[n]) for n in ("engine", "device", "dtype") if record[n])),
-        ("hardware", hardware.get("gpu") or hardware.get("cpu")),
-        ("threads", threads), ("seconds", budget.get("wall_s") and f"{budget['wall_s']:.0f}"),
-        ("versions", ", ".join(f"{k} {v}" for k, v in software.items() if isinstance(v, str))),
-        ("code", code and f"{code.get('version')}, commit {code.get('commit')}"
-                          f"{', with changes' if code.get('dirty') else ''}"),
-        ("command", " ".join(code.get("command") or ())),
-        ("data", ", ".join(str(data[n]) for n in ("name", "split", "subset") if data.get(n))),
-        ("data hash", data.get("train_sha256")),
-        ("teacher", teacher and f"{teacher['name']}, parameters {teacher['sha256']}"),
-        ("log", source.get("file")), ("log's hash", source.get("sha256")),
-        ("log's origin", source.get("origin")), ("record's hash", record.get("line_sha256")),
-    ]  # fmt: skip
+    return (
+        f"<details{attributes}><summary>{summary}</summary>{definitions(facts(record))}</details>"
+    )

@@ -13,7 +13,7 @@ import threading
 import uuid
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Dict, Optional
 
 import psutil
 
@@ -79,23 +79,20 @@ class Claim:
         return void
 
     def is_void(self, path: Path) -> bool:
-        """Return whether whoever made a claim is gone."""
-        try:
-            age = now(path.parent, self.holder) - path.stat().st_mtime
-            about = json.loads(path.read_text(encoding="utf-8"))
-            process, place = int(about["process"]), about["system"]
-        except (OSError, ValueError, KeyError, TypeError):
-            # It is gone, or being written.
-            return path.exists() and now(path.parent, self.holder) - mtime(path) > VOID_SECONDS
+        """Return whether whoever made a claim is gone.
+
+        A claim that cannot be read may be being written: then only its age tells.
+        """
+        if now(path.parent, self.holder) - mtime(path) > VOID_SECONDS:
+            return True
+        about = content(path)
+        process, place = about.get("process"), about.get("system")
         here = place is not None and place == system()
-        return age > VOID_SECONDS or (here and not psutil.pid_exists(process))
+        return here and isinstance(process, int) and not psutil.pid_exists(process)
 
     def is_ours(self) -> bool:
         """Return whether the claim is still this one's."""
-        try:
-            return json.loads(self.path.read_text(encoding="utf-8"))["holder"] == self.holder
-        except (OSError, ValueError, KeyError, TypeError):
-            return False
+        return content(self.path).get("holder") == self.holder
 
     def keep_touching(self) -> None:
         """Touch the file until the claim is given up."""
@@ -114,6 +111,15 @@ class Claim:
         with suppress(OSError):
             if self.is_ours():
                 self.path.unlink()
+
+
+def content(path: Path) -> Dict[str, Any]:
+    """Return what a claim says; nothing where it is gone or damaged."""
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return about if isinstance(about, dict) else {}
 
 
 def mtime(path: Path) -> float:

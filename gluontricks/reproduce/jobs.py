@@ -8,14 +8,14 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from gluontricks.errors import UsageError, unknown
 from gluontricks.recipes import ABLATIONS, Recipe
 from gluontricks.recipes.protocols import PROTOCOLS
-from gluontricks.results.cells import is_valid, setting_of
+from gluontricks.results.cells import FULL, REDUCED, is_valid, setting_of
 from gluontricks.results.declared import Declared, declared, recipe_of
 from gluontricks.results.records import label_of
 
 TEACHER_SEED = 0
 OVER = ("completed", "diverged")
 # A record's label -> the scale whose tables it may enter.
-LABEL_OF = {"full": "MEASURED-FULL", "reduced": "MEASURED-REDUCED", "smoke": "SMOKE"}
+LABEL_OF = {"full": FULL, "reduced": REDUCED, "smoke": "SMOKE"}
 
 
 @dataclass(frozen=True)

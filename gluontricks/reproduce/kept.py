@@ -8,10 +8,20 @@ from typing import Optional
 from gluontricks import checkpoints
 from gluontricks.teachers import read_weights, write_weights
 
+# The results are kept in git: larger parameters stay where their run is.
+MOST_BYTES = 4 << 20
 
-def keep_teacher(run_dir: Path, results_dir: Path, run_id: str) -> None:
-    """Copy a finished run's parameters, without the optimizer's state, to ``teachers/<run id>``."""
-    write_weights(place(results_dir, run_id), read_weights(run_dir))
+
+def keep_teacher(run_dir: Path, results_dir: Path, run_id: str) -> bool:
+    """Copy a finished run's parameters, without the optimizer's state, to ``teachers/<run id>``.
+
+    Return False for parameters of more than 4 MiB, which are not copied.
+    """
+    weights = read_weights(run_dir)
+    if sum(value.nbytes for value in weights.parameters.values()) > MOST_BYTES:
+        return False
+    write_weights(place(results_dir, run_id), weights)
+    return True
 
 
 def kept_teacher(results_dir: Path, run_id: str) -> Optional[Path]:

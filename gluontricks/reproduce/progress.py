@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Sequence
+from typing import List, Sequence
 
-from gluontricks.errors import GluontricksError
 from gluontricks.files import make_folder, write_atomic
 from gluontricks.reproduce.jobs import LABEL_OF, Job, Request, rows_asked_for
-from gluontricks.reproduce.runner import Context
-from gluontricks.results import registry
-from gluontricks.results.cells import join
+from gluontricks.reproduce.runner import Context, Record, known_records
+from gluontricks.results.cells import Cell, join, with_spread
 
 
-def records_of(request: Request, jobs: Sequence[Job], context: Context) -> List[Dict[str, Any]]:
+def records_of(request: Request, jobs: Sequence[Job], context: Context) -> List[Record]:
     """Return the records that the table of a plan is made of."""
     if request.scale != "smoke":
-        return registry.load(context.results)
-    found: List[Dict[str, Any]] = []
-    for job in jobs:
-        try:
-            found.append(registry.run_record(context.folder(job)))
-        except GluontricksError:
-            continue
-    return found
+        return context.records()
+    return [record for job in jobs for record in known_records(job, context)]
 
 
 def filled_lines(request: Request, jobs: Sequence[Job], context: Context, done: Job) -> List[str]:
@@ -56,14 +48,11 @@ def body(
     return lines
 
 
-def measured(cell: Any) -> List[str]:
+def measured(cell: Cell) -> List[str]:
     """Return what the runs of one cell came to."""
-    found: List[str] = []
-    for metric in ("top1", "top5"):
-        value = cell.statistic(metric)
-        spread = "" if value is None or value.std is None else f" ± {value.std:.2f}"
-        found.append("" if value is None else f"{value.mean:.2f}{spread}")
-    return [*found, str(len(cell.records)), f"{cell.engine}, {cell.device}, {cell.dtype}"]
+    found = [(metric, cell.statistic(metric)) for metric in ("top1", "top5")]
+    texts = ["" if value is None else with_spread(value, metric) for metric, value in found]
+    return [*texts, str(len(cell.records)), cell.setting]
 
 
 def write_smoke(request: Request, jobs: Sequence[Job], context: Context) -> None:

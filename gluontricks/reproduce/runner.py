@@ -176,8 +176,8 @@ def run(job: Job, teacher: Optional[Path], context: Context) -> bool:
     record = registry.run_record(context.folder(job))
     if job.scale != "smoke":
         record = registry.add(context.folder(job), context.results, writer=context.writer)
-        if job.teaches:
-            keep_teacher(context.folder(job), context.results, record["run_id"])
+        if job.teaches and not keep_teacher(context.folder(job), context.results, record["run_id"]):
+            context.report(f"{job.title}: too large to be kept; students need {context.work}")
     context.report(f"{job.title}: {outcome(record)} in {clock(time.monotonic() - began)}")
     if context.finished is not None:
         context.finished(job)

@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from gluontricks.recipes import ABLATIONS, OUT_OF_SCOPE, Published, published
 from gluontricks.recipes.catalogue import EXCEPTIONS
-from gluontricks.results.cells import FULL, METRICS, REDUCED, Cell, counted, join
+from gluontricks.results.cells import FULL, METRICS, REDUCED, Cell, counted, join, with_spread
 from gluontricks.results.complexity import cost_of
 from gluontricks.results.declared import Declared, expand
 from gluontricks.results.evidence import Evidence, evidence_of
@@ -172,9 +172,7 @@ def described(cells: Sequence[Tuple[str, Cell]], metric: str) -> List[str]:
     for labels, cell in cells:
         value = cell.statistic(metric)
         if value is not None:
-            digits = METRICS[metric].decimals
-            spread = "" if value.std is None else f" ± {value.std:.{digits}f}"
-            words = f"{value.mean:.{digits}f}{spread} ({counted(value.runs)}, {cell.engine})"
+            words = f"{with_spread(value, metric)} ({counted(value.n)}, {cell.engine})"
             parts.append(f"{labels} {words}".strip())
     return ["; ".join(parts)] if parts else []
 
@@ -183,6 +181,11 @@ def by_status(entries: Sequence[Accounted]) -> Dict[str, int]:
     """Return how many values have each status, in the order of the closed list."""
     counts = Counter(entry.status for entry in entries)
     return {status: counts[status] for status in STATUSES if counts[status]}
+
+
+def in_words(counts: Mapping[str, int]) -> str:
+    """Return how many values have each status as text."""
+    return ", ".join(f"{count} {status}" for status, count in counts.items())
 
 
 def by_table(entries: Sequence[Accounted]) -> Dict[Tuple[str, str], Dict[str, int]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import median
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from gluontricks.results.declared import Declared, recipe_of, rows_of
 from gluontricks.results.records import label_of
 from gluontricks.results.schema import validate
-from gluontricks.results.statistics import summary
+from gluontricks.results.statistics import Summary, summary
 
 Record = Mapping[str, Any]
 
@@ -27,13 +28,8 @@ class Metric:
 
 def median_seconds(record: Record) -> Optional[float]:
     """Return the median seconds per epoch of a run, without its first epoch."""
-    times = sorted(
-        epoch["seconds"] for epoch in (record["epochs"] or [])[1:] if epoch["seconds"] is not None
-    )
-    if not times:
-        return None
-    middle = len(times) // 2
-    return times[middle] if len(times) % 2 else (times[middle - 1] + times[middle]) / 2
+    times = [e["seconds"] for e in (record["epochs"] or [])[1:] if e["seconds"] is not None]
+    return median(times) if times else None
 
 
 def median_minutes(record: Record) -> Optional[float]:
@@ -51,15 +47,6 @@ METRICS: Mapping[str, Metric] = {
 
 
 @dataclass(frozen=True)
-class Statistic:
-    """The mean of some runs, their standard deviation (two or more runs), and their number."""
-
-    mean: float
-    std: Optional[float]
-    runs: int
-
-
-@dataclass(frozen=True)
 class Cell:
     """The runs of one row in one label set on one engine, device and precision: one per seed."""
 
@@ -69,13 +56,15 @@ class Cell:
     label: str
     records: Tuple[Record, ...]
 
-    def statistic(self, metric: str) -> Optional[Statistic]:
-        """Return the statistic of one metric over the runs that have it; None if none does."""
+    @property
+    def setting(self) -> str:
+        """Engine, device and precision as text."""
+        return f"{self.engine}, {self.device}, {self.dtype}"
+
+    def statistic(self, metric: str) -> Optional[Summary]:
+        """Return the summary of one metric over the runs that have it; None if none does."""
         values = list(self.values(metric).values())
-        if not values:
-            return None
-        found = summary(values)
-        return Statistic(found.mean, found.std, found.n)
+        return summary(values) if values else None
 
     def values(self, metric: str) -> Dict[int, float]:
         """Return seed -> the value of one metric, for the runs that have it."""
@@ -89,8 +78,8 @@ class Cell:
 def median_hours(cell: Cell) -> Optional[float]:
     """Return the median hours of a cell's runs, or None where none says."""
     hours = [(record["budget"] or {}).get("wall_s") for record in cell.records]
-    known = sorted(value / 3600 for value in hours if value is not None)
-    return known[len(known) // 2] if known else None
+    known = [value / 3600 for value in hours if value is not None]
+    return median(known) if known else None
 
 
 @dataclass(frozen=True)
@@ -197,6 +186,13 @@ def _teachers(name: str, records: Sequence[Record]) -> List[str]:
         f"{name}: taught by {model}, parameters {sha}... ({counted(runs)})."
         for (model, sha), runs in sorted(taught.items())
     ]
+
+
+def with_spread(value: Summary, metric: str) -> str:
+    """Return a mean with its standard deviation as text."""
+    digits = METRICS[metric].decimals
+    spread = "" if value.std is None else f" ± {value.std:.{digits}f}"
+    return f"{value.mean:.{digits}f}{spread}"
 
 
 def counted(runs: int) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, Mapping, Sequence
 
 from gluontricks.recipes import ABLATIONS, Ablation
-from gluontricks.results.cells import REDUCED, counted, join
+from gluontricks.results.cells import REDUCED, counted, join, with_spread
 from gluontricks.results.declared import expand
 from gluontricks.results.words import escape
 
@@ -42,28 +42,17 @@ def found(table: Ablation, records: Sequence[Mapping[str, Any]]) -> Dict[Any, st
             cell = max(own, key=lambda one: len(one.records))
             value = cell.statistic("top1")
             if value is not None:
-                spread = "" if value.std is None else f" ± {value.std:.2f}"
-                text = f"{value.mean:.2f}{spread} ({counted(value.runs)})"
+                text = f"{with_spread(value, 'top1')} ({counted(value.n)})"
                 texts[entry.row.label, entry.labels] = text
     return texts
 
 
-def with_excerpt(readme: str, records: Sequence[Mapping[str, Any]]) -> Optional[str]:
-    """Return a README with its table written anew; None where it has no place for one."""
+def with_excerpt(readme: str, records: Sequence[Mapping[str, Any]]) -> str:
+    """Return a README with its table written anew; one without a place for it stays as it is."""
     opening = OPENING.format(name=NAME)
     pattern = f"{re.escape(opening)}\n.*?{re.escape(CLOSING)}"
-    if not re.search(pattern, readme, re.DOTALL):
-        return None
     text = f"{opening}\n{excerpt(records)}\n{CLOSING}"
     return re.sub(pattern, lambda _: text, readme, count=1, flags=re.DOTALL)
-
-
-def stale_readme(results_dir: Path, records: Sequence[Mapping[str, Any]]) -> List[str]:
-    """Return the text that the README beside the results should have, if it has another."""
-    path = readme_of(results_dir)
-    old = path.read_text(encoding="utf-8") if path.is_file() else ""
-    new = with_excerpt(old, records)
-    return [] if new is None or new == old else [new]
 
 
 def readme_of(results_dir: Path) -> Path:

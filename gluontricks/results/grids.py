@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
-from gluontricks.results.cells import METRICS, counted
+from gluontricks.results.cells import METRICS, counted, with_spread
 from gluontricks.results.comparisons import Compared
 from gluontricks.results.statistics import Interval
 from gluontricks.results.tables import NOT_RUN, Line, Table
@@ -120,7 +120,7 @@ def columns_of(table: Table, notes: Footnotes) -> List[Maker]:
 def metric_columns(metric: str, table: Table, notes: Footnotes, *, first: bool) -> List[Maker]:
     """Return the columns of one metric; the table's first has all comparisons."""
     full = table.label != "MEASURED-REDUCED"
-    name = METRICS[metric].title if metric in METRICS else metric.replace("_", " ")
+    name = heading(metric)
     found: List[Maker] = []
     if full:
         found += [
@@ -159,6 +159,11 @@ def metric_columns(metric: str, table: Table, notes: Footnotes, *, first: bool) 
     return found
 
 
+def heading(metric: str) -> str:
+    """Return what columns call a metric."""
+    return METRICS[metric].title if metric in METRICS else metric.replace("_", " ")
+
+
 def printed(line: Line, metric: str, notes: Footnotes) -> Cell:
     """Return the cell of a printed value, in parentheses where other labels are compared."""
     value = line.printed.get(metric)
@@ -189,9 +194,7 @@ def measured(line: Line, metric: str) -> str:
     found = None if line.cell is None else line.cell.statistic(metric)
     if found is None:
         return NOT_RUN
-    digits = METRICS[metric].decimals
-    spread = "" if found.std is None else f" ± {found.std:.{digits}f}"
-    return f"{found.mean:.{digits}f}{spread} ({counted(found.runs)})"
+    return f"{with_spread(found, metric)} ({counted(found.n)})"
 
 
 def effect(line: Line, metric: str) -> str:
@@ -202,7 +205,7 @@ def effect(line: Line, metric: str) -> str:
 
 def setting(line: Line) -> str:
     """Return engine, device and precision of a line that ran."""
-    return f"{line.cell.engine}, {line.cell.device}, {line.cell.dtype}" if line.cell else ""
+    return line.cell.setting if line.cell else ""
 
 
 def run_ids(line: Line) -> Tuple[str, ...]:

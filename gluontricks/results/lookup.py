@@ -12,7 +12,7 @@ from gluontricks.recipes.spec import difference
 from gluontricks.results.artefacts import read_answers
 from gluontricks.results.cells import setting_of, sound
 from gluontricks.results.declared import recipe_of, without_precision
-from gluontricks.results.records import label_of
+from gluontricks.results.facts import facts
 from gluontricks.results.statistics import mcnemar, paired
 
 Record = Mapping[str, Any]
@@ -41,43 +41,9 @@ def find_run(records: Sequence[Record], name: str) -> Record:
 
 
 def in_words(record: Record, results_dir: Path) -> List[str]:
-    """Return what a record says, one fact a line."""
-    metrics, budget = record["metrics"] or {}, record["budget"] or {}
-    hardware, code = record["hardware"] or {}, record["code"] or {}
-    data, teacher = record["data"] or {}, (record["model"] or {}).get("teacher")
-    settings = " on ".join(str(record[name]) for name in ("engine", "device"))
-    software = record["software"] or {}
-    versions = [f"{n} {software[n]}" for n in ("python", "numpy", "mxnet", "torch") if software.get(n)]
-    facts: List[Tuple[str, Any]] = [
-        ("run", record["run_id"]), ("label", label_of(record)), ("recipe", record["recipe"]),
-        ("rows", ", ".join(record["rows"] or ())), ("fingerprint", record["fingerprint"]),
-        ("seed", (record["seed"] or {}).get("root")), ("labels", record["labels"]),
-        ("status", with_reason(record)), ("started", record["started"]), ("ended", record["ended"]),
-        ("protocol", record["protocol"]), ("engine", f"{settings}, {record['dtype']}"),
-        ("top-1", percent(metrics.get("top1"))), ("top-5", percent(metrics.get("top5"))),
-        ("nll", metrics.get("nll")), ("calibration error", metrics.get("ece15")),
-        ("images", f"{data.get('name')}: {data.get('split')}; {data.get('subset') or 'all'}"),
-        ("network", (record["model"] or {}).get("name")), ("parameters", record["model"]["params"]),
-        ("teacher", teacher and f"{teacher['name']}, parameters {str(teacher['sha256'])[:12]}"),
-        ("resumed", f"{record['resumes']} times; bit for bit: {record['bitwise']}"),
-        ("seconds", budget.get("wall_s")), ("images per second", budget.get("img_per_s")),
-        ("hardware", f"{hardware.get('gpu') or hardware.get('cpu')}, {hardware.get('threads')} threads"),
-        ("software", ", ".join(versions)),
-        ("code", f"{code.get('version')}, commit {code.get('commit')}, changed: {code.get('dirty')}"),
-        ("command", " ".join(code.get("command") or ())), ("predictions", predictions(record, results_dir)),
-        ("log", record["source"] and record["source"]["file"]), ("record", record.get("line_sha256")),
-    ]  # fmt: skip
-    return [f"{name:<18} {value}" for name, value in facts if value not in (None, "")]
-
-
-def with_reason(record: Record) -> str:
-    """Return the status of a run, and why it did not complete."""
-    return f"{record['status']} ({record['reason']})" if record["reason"] else str(record["status"])
-
-
-def percent(value: Optional[float]) -> Optional[str]:
-    """Return a percentage as text."""
-    return None if value is None else f"{value:.2f} %"
+    """Return what a record says, one fact a line, and whether its predictions are here."""
+    known = [*facts(record), ("predictions", predictions(record, results_dir))]
+    return [f"{name:<18} {value}" for name, value in known if value is not None]
 
 
 def predictions(record: Record, results_dir: Path) -> Optional[str]:

@@ -9,8 +9,8 @@ from gluontricks.files import make_folder, write_atomic
 from gluontricks.recipes import ABLATIONS, Ablation, published
 from gluontricks.results import accounts, complexity, crosschecked, registry
 from gluontricks.results.cells import FULL, REDUCED
-from gluontricks.results.excerpt import readme_of, stale_readme
-from gluontricks.results.rendering import render_table
+from gluontricks.results.excerpt import readme_of, with_excerpt
+from gluontricks.results.rendering import rendered_table
 from gluontricks.results.tables import build_table
 
 ENDINGS = ("md", "csv", "tex")
@@ -49,33 +49,44 @@ def rendered(ablation: Ablation, records: Sequence[Mapping[str, Any]]) -> Dict[s
     values = published(ablation.paper, ablation.table)
     files: Dict[str, str] = {}
     for label, suffix in ((FULL, ""), (REDUCED, "-reduced")):
-        if label == REDUCED and not build_table(ablation, records, values, label=label).lines:
-            continue
-        for ending, text in zip(ENDINGS, render_table(ablation, records, values, label=label)):
-            files[f"{file_stem(ablation)}{suffix}.{ending}"] = text
+        table = build_table(ablation, records, values, label=label)
+        if table.lines:
+            texts = zip(ENDINGS, rendered_table(table))
+            files.update({f"{file_stem(ablation)}{suffix}.{end}": text for end, text in texts})
     return files
 
 
+def stale_files(results_dir: Union[str, Path]) -> Dict[str, str]:
+    """Return name -> text of every table, and of the README, that is not what the records give."""
+    results = Path(results_dir)
+    files = all_tables(results)
+    readme = readme_of(results)
+    if readme.is_file():
+        old = readme.read_text(encoding="utf-8")
+        files[README] = with_excerpt(old, registry.load(results))
+    return {name: text for name, text in files.items() if not is_fresh(place(results, name), text)}
+
+
+def is_fresh(path: Path, text: str) -> bool:
+    """Return whether a file holds just that text."""
+    return path.is_file() and path.read_bytes() == text.encode()
+
+
+def place(results_dir: Path, name: str) -> Path:
+    """Return where the file of a name lies."""
+    return readme_of(results_dir) if name == README else results_dir / "tables" / name
+
+
 def stale_tables(results_dir: Union[str, Path]) -> List[str]:
-    """Return the names of the table files that are missing or not what the records give."""
-    folder = Path(results_dir) / "tables"
-    names = [
-        name
-        for name, text in all_tables(results_dir).items()
-        if not (folder / name).is_file() or (folder / name).read_bytes() != text.encode()
-    ]
-    return names + [README] * len(stale_readme(Path(results_dir), registry.load(results_dir)))
+    """Return the names of the files that are missing or not what the records give."""
+    return list(stale_files(results_dir))
 
 
 def write_tables(results_dir: Union[str, Path]) -> List[str]:
-    """Write the tables that are stale and return their names."""
-    stale = stale_tables(results_dir)
+    """Write the files that are stale and return their names."""
+    stale = stale_files(results_dir)
     if stale:
-        folder = make_folder(Path(results_dir) / "tables")
-        files = all_tables(results_dir)
-        for name in stale:
-            if name != README:
-                write_atomic(folder / name, files[name])
-    for text in stale_readme(Path(results_dir), registry.load(results_dir)):
-        write_atomic(readme_of(Path(results_dir)), text)
-    return stale
+        make_folder(Path(results_dir) / "tables")
+    for name, text in stale.items():
+        write_atomic(place(Path(results_dir), name), text)
+    return list(stale)

@@ -8,7 +8,7 @@ from gluontricks.recipes import Ablation, Published
 from gluontricks.results.cells import FULL
 from gluontricks.results.formats import to_latex, to_markdown
 from gluontricks.results.grids import grid
-from gluontricks.results.tables import build_table
+from gluontricks.results.tables import Table, build_table
 from gluontricks.results.tables_csv import to_csv
 
 
@@ -28,6 +28,10 @@ def render_table(
     label: str = FULL,
 ) -> Rendered:
     """Return a table in every format; the arguments are those of ``build_table``."""
-    table = build_table(ablation, records, published, label=label)
+    return rendered_table(build_table(ablation, records, published, label=label))
+
+
+def rendered_table(table: Table) -> Rendered:
+    """Return a table that is built in every format."""
     shown = grid(table)
     return Rendered(to_markdown(shown), to_csv(table), to_latex(shown))

@@ -63,7 +63,7 @@ def training(monkeypatch):
     """Train nothing; keep no parameters."""
     made = Training()
     monkeypatch.setattr(runner, "run_process", made)
-    monkeypatch.setattr(runner, "keep_teacher", lambda *_: None)
+    monkeypatch.setattr(runner, "keep_teacher", lambda *_: True)
     return made
 
 
@@ -353,3 +353,26 @@ def test_the_registry_is_read_again_only_after_it_has_changed(tmp_path, monkeypa
     monkeypatch.setattr(registry, "load", lambda folder: loads.append(1) or load(folder))
     run_workers(jobs, context, workers=1)
     assert len(loads) <= len(jobs) + 1
+
+
+def test_small_teachers_are_kept_with_what_is_known_of_them_and_large_ones_are_not(
+    tmp_path, trials, monkeypatch
+) -> None:
+    from gluontricks.reproduce import kept
+    from gluontricks.teachers import read_weights
+
+    (tmp_path / "throughput.json").write_bytes(trials.read_bytes())
+    words = (*SMOKE, "--row", "Interp. Mixup w/ Distill.", "--out", tmp_path)
+    assert command(*words, main=script).code == 0
+    teacher = next(
+        p.parent
+        for p in tmp_path.glob("*/record.json")
+        if not json.loads(p.read_text())["model"]["teacher"]
+    )
+    assert kept.keep_teacher(teacher, tmp_path / "results", "run")
+    found = read_weights(kept.kept_teacher(tmp_path / "results", "run"))
+    assert found.sha256 == read_weights(teacher).sha256
+    assert found.model == "resnet20_v1"
+    monkeypatch.setattr(kept, "MOST_BYTES", 1000)
+    assert not kept.keep_teacher(teacher, tmp_path / "results", "large")
+    assert kept.kept_teacher(tmp_path / "results", "large") is None

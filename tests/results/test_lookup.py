@@ -142,6 +142,16 @@ def test_show_tells_a_run_by_the_end_of_its_id(keep, tmp_path) -> None:
     assert "unknown run '01XXXXXX'" in wrong.err
 
 
+def test_show_tells_what_an_authors_log_knows_and_nothing_it_does_not() -> None:
+    log = next(r for r in registry.load(RESULTS) if r["source"])
+    done = command("results", "show", log["run_id"], "--results", RESULTS)
+    assert done.code == 0, done.err
+    names = {line[:18].strip() for line in done.out.splitlines()}
+    assert {"run", "label", "log", "log's hash", "log's origin"} <= names
+    assert not names & {"seed", "recipe", "hardware", "resumed", "code"}
+    assert "None" not in done.out
+
+
 def test_compare_of_two_runs_tells_fields_results_and_mcnemars_test(keep, tmp_path) -> None:
     one = keep("stitch-III-cosine", 0, 700)
     other = keep("stitch-III-smoothing", 0, 740)
