@@ -156,7 +156,9 @@ def tell_plan(
     if left:
         at_once = f"{args.jobs} at a time, " if args.jobs > 1 else ""
         time = "not known" if seconds is None else hours(seconds)
-        put(f"in all: {time} ({at_once}{context.machine.threads} threads each), "
+        threads = context.machine.threads
+        each_has = "1 thread each" if threads == 1 else f"{threads} threads each"
+        put(f"in all: {time} ({at_once}{each_has}), "
             f"{told['disk_bytes'] / 1e6:.1f} MB in '{context.work}'")  # fmt: skip
     return told
 

@@ -49,6 +49,7 @@ DEMO = Ablation(
     ),
     variants=(("digits", {"dataset": "digits"}),),
     compared="digits",
+    baselines={},
 )
 
 CIFAR10 = Recipe(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
-from gluontricks.results.cells import METRICS, counted, with_spread
+from gluontricks.results.cells import FULL, METRICS, REDUCED, counted, with_spread
 from gluontricks.results.comparisons import Compared
 from gluontricks.results.statistics import Interval
 from gluontricks.results.tables import NOT_RUN, Line, Table
@@ -105,21 +105,27 @@ def columns_of(table: Table, notes: Footnotes) -> List[Maker]:
         (Column("row"), lambda line: Cell(line.entry.row.label)),
         (Column("labels"), lambda line: Cell(line.entry.labels or "-")),
     ]
+    result = table.label in (FULL, REDUCED)
     for metric in table.metrics:
-        found += metric_columns(metric, table, notes, first=metric == table.metrics[0])
+        first = result and metric == table.metrics[0]
+        found += metric_columns(metric, table, notes, first=first)
+    # Toy runs are not compared, and no page has them.
+    kept: List[Maker] = [
+        (Column("hours per run", numeric=True), lambda line: Cell(number(line.hours, 2))),
+        (Column("runs"), lambda line: Cell(runs=run_ids(line))),
+    ]
     return [
         *found,
         (Column("protocol"), lambda line: Cell(line.protocol)),
         (Column("label"), lambda line: Cell(line.label)),
         (Column("engine, device, precision"), lambda line: Cell(setting(line))),
-        (Column("hours per run", numeric=True), lambda line: Cell(number(line.hours, 2))),
-        (Column("runs"), lambda line: Cell(runs=run_ids(line))),
+        *(kept if result else []),
     ]
 
 
 def metric_columns(metric: str, table: Table, notes: Footnotes, *, first: bool) -> List[Maker]:
     """Return the columns of one metric; the table's first has all comparisons."""
-    full = table.label != "MEASURED-REDUCED"
+    full = table.label != REDUCED
     name = heading(metric)
     found: List[Maker] = []
     if full:

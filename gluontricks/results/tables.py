@@ -223,7 +223,8 @@ def _version(record: Mapping[str, Any]) -> str:
 
 def _machine(hardware: Mapping[str, Any]) -> str:
     threads = hardware.get("threads")
-    cpu = f"{hardware.get('cpu')}, {threads} threads" if threads else str(hardware.get("cpu"))
+    many = "thread" if threads == 1 else "threads"
+    cpu = f"{hardware.get('cpu')}, {threads} {many}" if threads else str(hardware.get("cpu"))
     return str(hardware.get("gpu") or cpu)
 
 

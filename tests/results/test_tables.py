@@ -169,6 +169,10 @@ def test_a_demonstration_has_a_table_of_its_own_label(record) -> None:
     records = [record("demo-digits-plain", 0, 96.5)]
     markdown, *_ = render_table(DEMO, records, (), label="SMOKE")
     assert "96.50 (1 run)" in markdown
+    columns = "row | labels | top-1, ours | top-5, ours | protocol | label"
+    heading = f"| {columns} | engine, device, precision |"
+    assert heading in markdown.splitlines()
+    assert "](" not in markdown, "no page has its runs"
     assert "96.50" not in render_table(DEMO, records, ())[0]
 
 
