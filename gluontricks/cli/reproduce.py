@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence
 
 from gluontricks.cli.parser import add_json, print_json, put
 from gluontricks.errors import UsageError, WorkerError
+from gluontricks.files import make_folder
 from gluontricks.recipes.protocols import SCALES
 
 if TYPE_CHECKING:
@@ -57,21 +58,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Plan, tell, run, and print the table."""
+    from gluontricks.reproduce.costs import total
     from gluontricks.reproduce.jobs import plan
     from gluontricks.reproduce.runner import record_of
 
     request = request_of(args)
     jobs = plan(request)
     context = context_of(args)
+    make_folder(context.work)
     left = [job for job in jobs if record_of(job, context) is None]
-    told = tell_plan(args, request, jobs, left, context)
+    costs = costs_of(left, context)
+    seconds = total(costs, args.jobs)
+    tell_plan(args, request, jobs, left, costs, context)
     if args.dry_run:
         return 0
-    if told["seconds"] is not None and told["seconds"] > DAY and not args.yes:
-        raise UsageError(
-            f"the plan takes {hours(told['seconds'])}, more than a day",
-            "give --yes to begin it, fewer --seeds or --row, or --scale reduced",
-        )
+    check_costs(costs, seconds, yes=args.yes)
     if not args.json:
         context.finished = lambda job: tell_rows(request, jobs, context, job)
     execute(args, jobs, left, context)
@@ -121,46 +122,72 @@ def context_of(args: argparse.Namespace) -> Context:
     return Context(results.resolve(), work.resolve(), Machine(threads, args.data_dir), report)
 
 
+def costs_of(left: Sequence[Job], context: Context) -> List[Cost]:
+    """Return what each run that is left takes."""
+    from gluontricks.reproduce.costs import Costs
+
+    costs = Costs(context.work, context.machine)
+    return [costs.of(job) for job in left]
+
+
+def check_costs(costs: Sequence[Cost], seconds: Optional[float], *, yes: bool) -> None:
+    """Raise for a plan of which no run can begin, and for one of more than a day without ``yes``.
+
+    Runs that cannot begin beside others that can are told when it is their turn.
+    """
+    troubles = [cost.trouble for cost in costs if cost.trouble is not None]
+    if troubles and len(troubles) == len(costs):
+        raise troubles[0]
+    if seconds is not None and seconds > DAY and not yes:
+        raise UsageError(
+            f"the plan takes {hours(seconds)}, more than a day",
+            "give --yes to begin it, fewer --seeds or --row, or --scale reduced",
+        )
+
+
 def tell_plan(
     args: argparse.Namespace,
     request: Request,
     jobs: Sequence[Job],
     left: Sequence[Job],
+    costs: Sequence[Cost],
     context: Context,
-) -> Dict[str, Any]:
-    """Print the plan with the cost of each run; return it as JSON values."""
-    from gluontricks.reproduce.costs import Costs, total
-    from gluontricks.results.declared import protocol_of
+) -> None:
+    """Print the plan with the cost of each run."""
+    from gluontricks.reproduce.costs import total
 
-    costs = Costs(context.work, context.machine)
-    each = [costs.of(job) for job in left]
-    seconds = total(each, args.jobs)
-    told = {
-        "paper": request.paper, "tables": request.tables, "scale": request.scale,
-        "runs": len(jobs), "done": len(jobs) - len(left), "seconds": seconds,
-        "disk_bytes": sum(cost.disk for cost in each),
-        "plan": [planned(job, cost) for job, cost in zip(left, each)],
-    }  # fmt: skip
+    seconds, disk = total(costs, args.jobs), sum(cost.disk for cost in costs)
     if args.json:
         if args.dry_run:
-            print_json(told)
-        return told
-    tables = " ".join(request.tables) or "all"
-    put(f"{request.paper}, tables {tables}, {request.scale}: {len(left)} of {len(jobs)} runs to do")
-    protocol = protocol_of(request.paper, request.scale)
-    if protocol:
-        put(f"protocol: {protocol}")
-    for job, cost in zip(left, each):
+            print_json({
+                "paper": request.paper, "tables": request.tables, "scale": request.scale,
+                "runs": len(jobs), "done": len(jobs) - len(left), "seconds": seconds,
+                "disk_bytes": disk, "plan": [planned(*pair) for pair in zip(left, costs)],
+            })  # fmt: skip
+        return
+    for line in heading(request, len(jobs), len(left)):
+        put(line)
+    for job, cost in zip(left, costs):
         time = cost.source if cost.seconds is None else hours(cost.seconds)
         put(f"  {job.title:<58} {time:>12}  {cost.disk / 1e6:8.1f} MB")
+    for cause in dict.fromkeys(cost.trouble.cause for cost in costs if cost.trouble):
+        put(f"cannot begin here: {cause}")
     if left:
         at_once = f"{args.jobs} at a time, " if args.jobs > 1 else ""
-        time = "not known" if seconds is None else hours(seconds)
         threads = context.machine.threads
-        each_has = "1 thread each" if threads == 1 else f"{threads} threads each"
-        put(f"in all: {time} ({at_once}{each_has}), "
-            f"{told['disk_bytes'] / 1e6:.1f} MB in '{context.work}'")  # fmt: skip
-    return told
+        many = "1 thread" if threads == 1 else f"{threads} threads"
+        time = "not known" if seconds is None else hours(seconds)
+        put(f"in all: {time} ({at_once}{many} each), {disk / 1e6:.1f} MB in '{context.work}'")
+
+
+def heading(request: Request, runs: int, left: int) -> List[str]:
+    """Return what a plan is, and its protocol if it has one."""
+    from gluontricks.results.declared import protocol_of
+
+    tables = " ".join(request.tables) or "all"
+    lines = [f"{request.paper}, tables {tables}, {request.scale}: {left} of {runs} runs to do"]
+    protocol = protocol_of(request.paper, request.scale)
+    return [*lines, f"protocol: {protocol}"] if protocol else lines
 
 
 def planned(job: Job, cost: Cost) -> Dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from gluontricks.data import dataset_info
-from gluontricks.errors import DataError, GluontricksError
+from gluontricks.errors import DataError
 from gluontricks.files import make_folder, write_atomic
 from gluontricks.machine import cpu
 from gluontricks.recipes import Recipe
@@ -36,11 +36,19 @@ class Machine:
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds and bytes of one run; None with the reason where nobody has measured them."""
+    """Seconds and bytes of one run; None with the reason where nobody has measured them.
+
+    ``trouble`` is the error of a run that cannot begin here.
+    """
 
     seconds: Optional[float]
     disk: int
     source: str
+    trouble: Optional[TrialError] = None
+
+
+class TrialError(DataError):
+    """A recipe cannot be tried here; cause and remedy are those of its process."""
 
 
 class Costs:
@@ -57,20 +65,25 @@ class Costs:
         self.path = folder / FILE
         self.machine = machine
         self.known: Dict[str, Any] = read_known(self.path)
+        self.failed: Dict[str, TrialError] = {}
 
     def of(self, job: Job) -> Cost:
         """Return the cost of a run."""
         recipe = job.recipe
         try:
             own = self.trial(job, recipe)
-            seconds = self.seconds(recipe, own["images_per_s"])
-            if job.teacher is not None:
-                speed = self.trial(job, like_teacher(job))["images_per_s"]
-                seconds += images(recipe) * FORWARD / speed
-        except GluontricksError as error:
-            return Cost(None, 0, published_time(recipe) or f"no time is known: {error.cause}")
+        except TrialError as error:
+            return Cost(None, 0, published_time(recipe) or "not known", error)
+        seconds = self.seconds(recipe, own["images_per_s"])
         disk = int(own["params"] * BYTES_PER_PARAMETER + test_images(recipe) * BYTES_PER_IMAGE)
-        return Cost(seconds, disk, "measured here")
+        if job.teacher is None:
+            return Cost(seconds, disk, "measured here")
+        try:
+            speed = self.trial(job, like_teacher(job))["images_per_s"]
+        except TrialError:
+            # It only predicts in this run, which takes less memory than the trial.
+            return Cost(None, disk, "not known")
+        return Cost(seconds + images(recipe) * FORWARD / speed, disk, "measured here")
 
     def seconds(self, recipe: Recipe, speed: float) -> float:
         """Return the seconds of a run without a teacher, at so many images per second."""
@@ -82,14 +95,20 @@ class Costs:
 
         Raises
         ------
-        DataError
+        TrialError
             If the recipe cannot be tried here.
         """
         plain = replace(recipe, teacher=None, temperature=None, hard_weight=None,
                         distillation_form=None)  # fmt: skip
         key = setting(plain, job, self.machine.threads)
+        if key in self.failed:
+            raise self.failed[key]
         if key not in self.known:
-            self.known[key] = measured(plain, job, self.machine)
+            try:
+                self.known[key] = measured(plain, job, self.machine)
+            except TrialError as error:
+                self.failed[key] = error
+                raise
             make_folder(self.path.parent)
             write_atomic(self.path, json.dumps(self.known, indent=1, sort_keys=True) + "\n")
         return self.known[key]
@@ -113,16 +132,25 @@ def measured(recipe: Recipe, job: Job, machine: Machine) -> Mapping[str, Any]:
             command, capture_output=True, text=True, check=False, timeout=TRIAL_SECONDS
         )
     except subprocess.TimeoutExpired:
-        raise DataError(f"four updates take more than {TRIAL_SECONDS} s", "use a GPU") from None
+        raise TrialError(f"four updates take more than {TRIAL_SECONDS} s", "use a GPU") from None
     if done.returncode:
-        told = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-        cause = told[-1][len("error: ") :] if told else f"exit code {done.returncode}"
-        raise DataError(cause, "'gluontricks train' with that recipe tells more")
+        cause = told(done.stderr, "error") or f"a trial ended with code {done.returncode}"
+        error = TrialError(
+            cause, told(done.stderr, "remedy") or "'gluontricks train' with that recipe tells more"
+        )
+        error.code = done.returncode
+        raise error
     metrics = json.loads(done.stdout)["metrics"]
     return {
         "images_per_s": round(recipe.batch_size / metrics["seconds_per_update"], 1),
         "params": metrics["params"],
     }
+
+
+def told(text: str, kind: str) -> Optional[str]:
+    """Return the last cause (``error``) or ``remedy`` that a process printed; None without one."""
+    lines = [line for line in text.splitlines() if line.startswith(f"{kind}: ")]
+    return lines[-1].partition(": ")[2] if lines else None
 
 
 def fields_of(recipe: Recipe) -> Dict[str, Any]:

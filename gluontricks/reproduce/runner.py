@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from gluontricks.errors import GluontricksError, WorkerError
-from gluontricks.files import make_folder
 from gluontricks.job import dies_with_its_parent, send
 from gluontricks.reporting import clock
 from gluontricks.reproduce.claims import Claim
-from gluontricks.reproduce.costs import Machine, train_command
+from gluontricks.reproduce.costs import Machine, told, train_command
 from gluontricks.reproduce.jobs import Job
 from gluontricks.reproduce.kept import keep_teacher, kept_teacher
 from gluontricks.results import registry
@@ -214,9 +213,8 @@ def log_of(job: Job, context: Context) -> Path:
 
 def last_error(log: Path) -> str:
     """Return the cause that a process printed last, or where to look for it."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
-    told = [line[len("error: ") :] for line in lines if line.startswith("error: ")]
-    return told[-1] if told else f"see '{log}'"
+    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    return told(text, "error") or f"see '{log}'"
 
 
 def outcome(record: Record) -> str:
@@ -236,7 +234,7 @@ def run_workers(jobs: Sequence[Job], context: Context, workers: int) -> None:
 
     Ctrl-C and SIGTERM reach the runs, which write a checkpoint and end.
     """
-    make_folder(context.work)
+    context.work.mkdir(parents=True, exist_ok=True)
     troubles: List[BaseException] = []
 
     def worker() -> None:

@@ -376,3 +376,43 @@ def test_small_teachers_are_kept_with_what_is_known_of_them_and_large_ones_are_n
     monkeypatch.setattr(kept, "MOST_BYTES", 1000)
     assert not kept.keep_teacher(teacher, tmp_path / "results", "large")
     assert kept.kept_teacher(tmp_path / "results", "large") is None
+
+
+def test_a_plan_of_which_no_run_can_begin_ends_before_the_first_with_its_cause_and_remedy(
+    tmp_path, monkeypatch
+) -> None:
+    monkeypatch.delenv("GLUONTRICKS_DATA", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    words = ("--paper", "stitch-mixup", "--table", "V", "--scale", "reduced", "--seeds", "3")
+    done = command(*words, "--results", tmp_path / "results", main=script)
+    assert done.code == 65
+    assert "the train images of 'cifar100'" in done.err.splitlines()[0]
+    assert "data fetch cifar100" in done.err.splitlines()[1]
+    assert len(done.err.splitlines()) == 2
+    assert "started" not in done.out
+    assert done.out.count("cannot begin here:") == 2, "once for each label set"
+    assert not list(tmp_path.glob("results/work/*-s0-*"))
+
+
+def test_a_folder_that_cannot_be_written_is_named_before_anything_is_planned(tmp_path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    done = command(*SMOKE, "--out", tmp_path / "file", main=script)
+    assert done.code == 73
+    assert "cannot be written" in done.err.splitlines()[0]
+    assert "started" not in done.out
+
+
+@pytest.mark.usefixtures("training")
+def test_runs_that_can_begin_are_not_held_up_by_one_that_cannot(tmp_path, monkeypatch) -> None:
+    from gluontricks.reproduce import costs
+
+    def measured(recipe, *_):
+        if recipe.model == "resnet56_v1":
+            raise costs.TrialError("no memory", "a larger machine")
+        return {"images_per_s": 1000.0, "params": 273_124}
+
+    monkeypatch.setattr(costs, "measured", measured)
+    words = ("--paper", "stitch-mixup", "--table", "V", "--scale", "reduced", "--labels", "fine")
+    done = command(*words, "--results", tmp_path, main=script)
+    assert done.code == 0, done.err
+    assert "cannot begin here: no memory" in done.out
