@@ -73,7 +73,7 @@ class Target(NamedTuple):
 TARGETS: Dict[Pair, Target] = {
     ("gluontricks-fp32", "gluoncv"): Target(2.5),
     ("gluontricks-fp32", "pytorch-fp32"): Target(1.05),
-    # MXNet's oneDNN is older than AMX; without avx512_bf16 neither side computes in bfloat16.
+    # MXNet does not use AMX; without avx512_bf16 neither side computes in bfloat16.
     ("gluontricks-bf16", "pytorch-bf16"): Target(1.0, ("avx512_bf16",), ("amx_bf16",)),
     ("gluontricks-torch-fp32", "pytorch-fp32"): Target(0.95),
     ("gluontricks-torch-bf16", "pytorch-bf16"): Target(0.95),

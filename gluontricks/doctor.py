@@ -145,7 +145,7 @@ def scipy_finding(version: Optional[str]) -> Finding:
 def bfloat16_finding(processor: machine.Cpu) -> Finding:
     """Return whether ``--dtype bfloat16`` is faster than float32 on this processor."""
     if "amx_bf16" in processor.features:
-        value = "little gain: the CPU has AMX, but MXNet's oneDNN is too old to use it"
+        value = "does not pay off: MXNet leaves this CPU's AMX unused"
         return Finding("bfloat16", value, WARN, "--engine torch, which uses AMX, or float32")
     if "avx512_bf16" in processor.features:
         return Finding("bfloat16", "pays off: the CPU has avx512_bf16 and MXNet's oneDNN uses it")

@@ -68,7 +68,7 @@ def test_python_3_13_is_told_to_install_mxnet_without_its_dependencies(monkeypat
     ("features", "status", "words"),
     [
         ({"avx512_bf16"}, "ok", "pays off: the CPU has avx512_bf16"),
-        ({"avx512_bf16", "amx_bf16"}, "warn", "too old"),
+        ({"avx512_bf16", "amx_bf16"}, "warn", "AMX unused"),
         ({"avx2"}, "ok", "does not pay off"),
     ],
 )
