@@ -28,7 +28,7 @@ demo: $(RUNS) ## train, tabulate, draw, export and predict on handwritten digits
 	$(BIN)/gluontricks demo
 
 test: $(TESTS) ## the fast tests
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal
 
 test-all: $(TESTS) ## also the slow tests, and those of a GPU where there is one
 	@if command -v nvidia-smi >/dev/null 2>&1; then marks=''; else marks='not gpu'; fi; \

@@ -30,7 +30,7 @@ GLUONCV = ["gluoncv==0.10.5.post0"]
 TRACK = ["tensorboardX>=2.6"]
 RAY = ["ray>=2.9"]
 BROWSER = ["playwright"]
-TEST = [*GLUONCV, *TRACK, "pytest", "pytest-timeout", "hypothesis"]
+TEST = [*GLUONCV, *TRACK, "pytest", "pytest-timeout", "pytest-xdist>=3.2", "hypothesis"]
 
 setup(
     name="gluontricks",

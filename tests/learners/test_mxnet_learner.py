@@ -124,8 +124,8 @@ def test_when_losses_are_read_the_updates_are_done():
         read = time.perf_counter()
         mx.nd.waitall()
         shares.append((time.perf_counter() - read) / (read - started))
-    # A backward pass that was still to come would be about twice the forward pass.
-    assert max(shares) < 0.3
+    # A backward pass still to come would be twice the forward pass, in each step; a stall is one.
+    assert np.median(shares) < 0.3
 
 
 def has_avx512():
