@@ -14,7 +14,8 @@ TEXT = Ablation(
     caption="five epochs at 128 pixels",
     rows=(Row("final model"),),
     notes=(
-        "The text prints no accuracy: its figures were lost. The values of the author's notebooks "
+        "The text prints no accuracy: its figures were lost, and with them the comparison of batch "
+        "sizes and rates. The values of the author's notebooks "
         "and of the leaderboard are in a table of their own, with the label AUTHOR-REPO.",
         "The notebooks used no gradient centralisation and no normalisation, and blurred the "
         "max-pools only. The first entry, 87.53 %, had a weight decay of 1e-4; 87.43 % followed.",

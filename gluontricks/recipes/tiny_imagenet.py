@@ -24,6 +24,12 @@ TEXT = Ablation(
         "The sum of probabilities goes through a second softmax. That changes no answer, "
         "and bounds the largest probability of three networks at 9.2 %.",
         "18 blocks of two convolutions in 34 layers are no ResNet: ResNet-34 has 16.",
+        'The baseline\'s "~0.65 top-1 error" reads like an accuracy.',
+        "Pretraining on other data is called precluded, and weights of ImageNet are used.",
+        "Human error and the claim to be better than it are top-5; its own errors are top-1.",
+        "Equation 2, read literally, sums to 1 over the networks for every class, and so decides "
+        "nothing; equation 4 penalises the norm of the weights, where its square is meant.",
+        '"PyTorch up to 100x faster" has no measurement. Reference 14 is spelled in two ways.',
     ),
 )
 ABLATIONS = (TEXT,)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from gluontricks.recipes import ABLATIONS, OUT_OF_SCOPE, Published, published
 from gluontricks.recipes.catalogue import EXCEPTIONS
+from gluontricks.recipes.derived import REPEATS, followed
 from gluontricks.results.cells import FULL, METRICS, REDUCED, Cell, counted, join, with_spread
 from gluontricks.results.complexity import cost_of
 from gluontricks.results.declared import Declared, expand
@@ -21,14 +22,14 @@ STATUSES = (
 MEANING: Mapping[str, str] = {
     "exact": "counted here, and ours rounds to the printed value",
     "differs": "counted here, and ours does not round to the printed value",
-    "recipe setting": "a number of the method or of the data, which recipes hold",
-    "recomputed": "follows from other printed values, or from a formula",
+    "recipe setting": "a number of the method or of the data, no result",
+    "recomputed": "calculated here from other printed values or a formula; the reason says whether it follows",
     "quoted from others": "a result of another work",
     "not reported by the authors": "the place is there and holds no value",
-    "log agrees": "the authors' log is within 0.2 points or two printed deviations",
-    "log differs": "the authors' log is not",
+    "log agrees": "the authors' log is within 0.2 points of it, or within two printed deviations",
+    "log differs": "the authors' log is further from it than that",
     "measured in full": "the row's recipe ran here, unchanged",
-    "measured reduced": "the row's recipe ran here under the paper's reduced protocol",
+    "measured reduced": "a smaller form of the row's recipe ran here, as this project's reduced protocol has it",
     "not run": "nothing ran that could be compared",
     "out of scope": "cannot be measured again, or is no result",
 }
@@ -77,7 +78,16 @@ def account(
     for value in published():
         evidence = rows.get(f"{value.paper}/{value.table}", {}).get(value.row, RowEvidence())
         found.append(accounted(value, evidence, counts))
-    return found
+    by_id = {entry.value.id: entry for entry in found}
+    return [repeated(entry, by_id) for entry in found]
+
+
+def repeated(entry: Accounted, by_id: Mapping[str, Accounted]) -> Accounted:
+    """Return a value's entry; where it is printed a second time, with the first one's status."""
+    first = by_id.get(REPEATS.get(entry.value.id, ""))
+    if first is None:
+        return entry
+    return replace(entry, status=first.status, reason=f"{first.reason} ({first.value.id} again)")
 
 
 @dataclass(frozen=True)
@@ -134,6 +144,9 @@ def accounted(
     if cost is not None and cost.count is not None:
         ours = cost.ours if "_" in value.metric else f"{cost.count:,}"
         return Accounted(value, cost.status, f"ours: {ours}", evidence)
+    told = followed(value)
+    if told is not None:
+        return Accounted(value, "recomputed", told, evidence)
     why = EXCEPTIONS.get(value.id) or OUT_OF_SCOPE.get((value.paper, value.table, value.row))
     if why is not None:
         status, _, reason = why.partition(": ")

@@ -104,7 +104,7 @@ def external_grid() -> Grid:
         )  # fmt: skip
     names = ("paper", "row", "data", "network", "metric", "value", "remark")
     caption = (
-        f"Label {LABEL}: none of these is printed in a paper, none was measured here, and none is "
+        f"Label {LABEL}: none of these is from the text of a paper, none was measured here, none is "
         "in the account. Percent, but for metrics that end in _frac or _runs."
     )
     return Grid(

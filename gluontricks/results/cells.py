@@ -38,6 +38,8 @@ def median_minutes(record: Record) -> Optional[float]:
     return None if seconds is None else seconds / 60
 
 
+# Times are of a processor: those of another are no repetition.
+TIMES = ("seconds_per_epoch", "minutes_per_epoch")
 METRICS: Mapping[str, Metric] = {
     "top1": Metric("top-1", 2, lambda record: record["metrics"]["top1"]),
     "top5": Metric("top-5", 2, lambda record: record["metrics"]["top5"]),
@@ -67,27 +69,51 @@ class Cell:
         return summary(values) if values else None
 
     def values(self, metric: str) -> Dict[int, float]:
-        """Return seed -> the value of one metric, for the runs that have it."""
+        """Return seed -> the value of one metric, for the runs that have it and may be pooled."""
         found = {
             int((record["seed"] or {}).get("root") or 0): METRICS[metric].read(record)
-            for record in self.records
+            for record in (self.timed if metric in TIMES else self.records)
         }
         return {seed: value for seed, value in found.items() if value is not None}
 
+    @property
+    def timed(self) -> Tuple[Record, ...]:
+        """The runs whose times are pooled: those on the processor that most of them had."""
+        groups: Dict[str, List[Record]] = {}
+        for record in self.records:
+            groups.setdefault(processor(record), []).append(record)
+        return tuple(max(groups.values(), key=len, default=()))
+
+    @property
+    def timed_on(self) -> str:
+        """The processor of the pooled times where the runs had several, else nothing."""
+        one, every = self.timed, {processor(record) for record in self.records}
+        return processor(one[0]) if len(every) > 1 else ""
+
+
+def processor(record: Record) -> str:
+    """Return the GPU or the processor of a run, as its record names it."""
+    hardware = record["hardware"] or {}
+    return str(hardware.get("gpu") or hardware.get("cpu"))
+
 
 def median_hours(cell: Cell) -> Optional[float]:
-    """Return the median hours of a cell's runs, or None where none says."""
-    hours = [(record["budget"] or {}).get("wall_s") for record in cell.records]
+    """Return the median hours of the runs whose times are pooled, or None where none says."""
+    hours = [(record["budget"] or {}).get("wall_s") for record in cell.timed]
     known = [value / 3600 for value in hours if value is not None]
     return median(known) if known else None
 
 
 @dataclass(frozen=True)
 class Joined:
-    """The records of one table: cells by row name, and the sentences about what is in none."""
+    """The records of one table: cells by row name, and the sentences about what is in none.
+
+    ``failures`` are those of the remarks that tell of runs which failed or diverged.
+    """
 
     cells: Mapping[str, Tuple[Cell, ...]]
     remarks: Tuple[str, ...]
+    failures: Tuple[str, ...] = ()
 
 
 def join(entries: Sequence[Declared], records: Sequence[Record], label: str) -> Joined:
@@ -98,6 +124,7 @@ def join(entries: Sequence[Declared], records: Sequence[Record], label: str) -> 
     version are in no cell, and said in the remarks.
     """
     remarks: List[str] = []
+    failures: List[str] = []
     groups: Dict[Tuple[str, ...], List[Record]] = {}
     mine = tuple(entries)
     names = {entry.name for entry in mine}
@@ -114,7 +141,8 @@ def join(entries: Sequence[Declared], records: Sequence[Record], label: str) -> 
             )
         for row in rows:
             if record["status"] in ("failed", "diverged"):
-                remarks.append(_failure(row.name, record))
+                failures.append(_failure(row.name, record))
+                remarks.append(failures[-1])
             elif label_of(record) == label:
                 groups.setdefault((row.name, *setting_of(record)), []).append(record)
     cells: Dict[str, List[Cell]] = {}
@@ -123,7 +151,11 @@ def join(entries: Sequence[Declared], records: Sequence[Record], label: str) -> 
         remarks += [f"Run {i} repeats a seed of {name} and is left out." for i in doubled]
         remarks += _teachers(name, kept)
         cells.setdefault(name, []).append(Cell(engine, device, dtype, label, tuple(kept)))
-    return Joined({k: tuple(v) for k, v in cells.items()}, tuple(dict.fromkeys(remarks)))
+    return Joined(
+        {k: tuple(v) for k, v in cells.items()},
+        tuple(dict.fromkeys(remarks)),
+        tuple(dict.fromkeys(failures)),
+    )
 
 
 # id -> the record, which so keeps its id, and whether it is valid.

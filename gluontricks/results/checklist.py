@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, List, Mapping, Sequence, Tuple
+from typing import Any, Collection, Iterable, List, Mapping, Sequence, Tuple
 
 from gluontricks.data import dataset_info
 from gluontricks.recipes import Ablation
-from gluontricks.results.cells import Cell, counted, join, median_hours
+from gluontricks.results.cells import Cell, counted, join
 from gluontricks.results.declared import Declared, expand, protocol_of
 from gluontricks.results.tables import SCALE_OF, provenance
 
@@ -34,12 +34,12 @@ def checklist(
         ("hyper-parameters", hyper_parameters(entries)),
         ("selection", "none: the recipes are the paper's, and the last epoch is reported"),
         ("number of runs", number_of_runs(joined.cells)),
-        ("runs that failed", "; ".join(r for r in joined.remarks if "seed" in r) or "none"),
+        ("runs that failed", "; ".join(joined.failures) or "none"),
         ("statistics", "mean, standard deviation (n - 1), 95 % t interval over seeds; differences "
                        "paired by seed, sign-flip and Welch tests, Holm within the table"),
         ("what seeds vary", listing(", ".join(r["seed"]["varied"] or ()) for r in runs.values())),
-        ("infrastructure", provenance(cells)),
-        ("time", time(cells)),
+        ("infrastructure", provenance(cells) or "no runs"),
+        ("time", time(runs.values())),
         ("code", listing(f"commit {(r['code'] or {}).get('commit')}" for r in runs.values())),
         ("command", f"python scripts/reproduce.py --paper {ablation.paper} --table "
                     f"{ablation.table} --scale {scale} --seeds 6"),
@@ -67,19 +67,21 @@ def hyper_parameters(entries: Sequence[Declared]) -> str:
 
 def number_of_runs(cells: Mapping[str, Tuple[Cell, ...]]) -> str:
     """Return how many runs each row has, in words."""
-    counts = [len(cell.records) for found in cells.values() for cell in found]
+    every = [cell for found in cells.values() for cell in found]
+    counts = [len(cell.records) for cell in every]
     if not counts:
         return "none"
     low, high = min(counts), max(counts)
     each = counted(low) if low == high else f"{low} to {high} runs"
-    return f"{each} in each of {len(counts)} cells, seeds from 0 on"
+    seeds = sorted({seed for cell in every for seed in cell.values("top1")})
+    return f"{each} in each of {len(counts)} cells; seeds {', '.join(map(str, seeds))}"
 
 
-def time(cells: Sequence[Cell]) -> str:
-    """Return the hours of all runs together."""
-    hours = [median_hours(cell) or 0.0 for cell in cells]
-    total = sum(h * len(cell.records) for h, cell in zip(hours, cells))
-    return f"{total:.1f} h of runs in all" if cells else "none"
+def time(runs: Collection[Record]) -> str:
+    """Return the hours of all runs together, by the seconds of their epochs."""
+    known = [[e["seconds"] or 0.0 for e in run["epochs"] or ()] for run in runs]
+    hours = sum(map(sum, known)) / 3600
+    return f"{hours:.1f} h of epochs in {counted(len(runs))}" if runs else "none"
 
 
 def listing(words: Iterable[str]) -> str:

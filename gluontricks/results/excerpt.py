@@ -9,6 +9,7 @@ from typing import Any, Dict, Mapping, Sequence
 from gluontricks.recipes import ABLATIONS, Ablation
 from gluontricks.results.cells import REDUCED, counted, join, with_spread
 from gluontricks.results.declared import expand
+from gluontricks.results.tables import build_table
 from gluontricks.results.words import escape
 
 OPENING, CLOSING = "<!-- written by make tables: {name} -->", "<!-- end -->"
@@ -28,7 +29,19 @@ def excerpt(records: Sequence[Mapping[str, Any]]) -> str:
     for row in table.rows:
         values = [cells.get((row.label, labels), "not run") for labels in LABELS]
         lines.append(f"| {escape(row.label)} | {' | '.join(values)} |")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", caption(table, records)])
+
+
+def caption(table: Ablation, records: Sequence[Mapping[str, Any]]) -> str:
+    """Return one line on what the numbers are: their label, protocol and settings."""
+    built = build_table(table, records, (), label=REDUCED)
+    ran = [line for line in built.lines if line.cell is not None]
+    protocols = sorted({line.protocol for line in ran})
+    settings = sorted({line.cell.setting for line in ran if line.cell})
+    return (
+        f"{REDUCED}: {'; '.join(protocols)}; {'; '.join(settings)}. "
+        "Mean ± standard deviation over seeds, in percent."
+    )
 
 
 def found(table: Ablation, records: Sequence[Mapping[str, Any]]) -> Dict[Any, str]:

@@ -5,27 +5,45 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
-from gluontricks.results.cells import FULL, METRICS, REDUCED, counted, with_spread
+from gluontricks.recipes.external import of_row
+from gluontricks.results.cells import FULL, METRICS, REDUCED, TIMES, counted, with_spread
 from gluontricks.results.comparisons import Compared
-from gluontricks.results.statistics import Interval
+from gluontricks.results.statistics import Difference, Interval
 from gluontricks.results.tables import NOT_RUN, Line, Table
 
-OURS_MEANING = "Ours: mean ± standard deviation over seeds, of the last epoch."
+OURS_MEANING = " Ours: mean ± standard deviation over seeds, of the last epoch."
 PUBLISHED_MEANING = " Published: as printed (label PAPER)."
+REPOSITORY = "authors' repository"
+REPOSITORY_MEANING = " Authors' repository: as it stands there (label AUTHOR-REPO)."
 LOG_MEANING = (
     " Log: the last epoch of the authors' log (label AUTHOR-LOG), in parentheses where settings "
-    "that decide the result differ; it agrees within 0.2 points or two printed deviations."
+    "that decide the result differ; it agrees if it is, before rounding, within 0.2 points or two "
+    "printed deviations."
 )
-BEST_MEANING = " Best: the mean of the best epochs, which the test images chose."
+BEST_MEANING = (
+    " Best epoch: the mean of each run's best; the test images chose it, so it is optimistic."
+)
 DIFFERENCE_MEANING = (
-    " Differences are in points, with 95 % t intervals; those to the baseline are paired by seed."
+    " Differences are in points, with 95 % t intervals; those to the baseline are paired by seed. "
+    "An interval is that of its line alone, not corrected for their number; of two pairs it says "
+    "next to nothing."
 )
-EFFECT = "the same, published"
-EFFECT_MEANING = " The same, published: that difference as printed, of full runs (label PAPER)."
-P_MEANING = " p: sign-flip test over pairs of seeds, by Holm within the table; six pairs can reach 0.05."
+EFFECT = "difference to baseline, published"
+EFFECT_MEANING = (
+    " Published differences are of the printed values, of full runs (label PAPER), in parentheses "
+    "where the labels are not those that the paper is compared in."
+)
+P_MEANING = (
+    " p: sign-flip test over pairs of seeds, corrected by Holm within the table; with n pairs and k "
+    "tests the smallest cannot be below k x 2 / 2^n."
+)
 VERDICT_MEANING = (
     " Reproduced: equivalent within {margin} points (two one-sided tests, 3 runs or more); "
-    "consistent: the interval holds 0; else not reproduced; a single run has no word."
+    "consistent: the interval contains 0; else not reproduced; a single run gets no verdict."
+)
+HOURS_MEANING = (
+    " Times are of the processor that most runs had, named where there are several; hours per run "
+    "are the median of runs that were not interrupted."
 )
 
 
@@ -90,7 +108,7 @@ def grid(table: Table) -> Grid:
         table.title,
         tuple(titles),
         tuple(tuple(row[i] for i in kept) for row in cells),
-        f"{table.caption} {meanings(table, [c.title for c in titles], ran=ran)}",
+        f"{table.caption}{meanings(table, [c.title for c in titles], ran=ran)}",
         tuple(notes.numbers),
         table.notes,
     )
@@ -111,11 +129,12 @@ def columns_of(table: Table, notes: Footnotes) -> List[Maker]:
         found += metric_columns(metric, table, notes, first=first)
     # Toy runs are not compared, and no page has them.
     kept: List[Maker] = [
-        (Column("hours per run", numeric=True), lambda line: Cell(number(line.hours, 2))),
+        (Column("hours per run", numeric=True), lambda line: Cell(hours(line))),
         (Column("runs"), lambda line: Cell(runs=run_ids(line))),
     ]
     return [
         *found,
+        (Column(REPOSITORY, numeric=True), lambda line: Cell(in_repository(line))),
         (Column("protocol"), lambda line: Cell(line.protocol)),
         (Column("label"), lambda line: Cell(line.label)),
         (Column("engine, device, precision"), lambda line: Cell(setting(line))),
@@ -160,14 +179,17 @@ def metric_columns(metric: str, table: Table, notes: Footnotes, *, first: bool) 
         found.append(told("p", lambda one: p_value(one.p_sign_flip)))
     else:
         found.append(
-            (Column(f"{EFFECT} (full)", True), lambda line: Cell(effect(line, metric)))
+            (Column(EFFECT, True), lambda line: Cell(effect(line, metric)))
         )
     return found
 
 
 def heading(metric: str) -> str:
     """Return what columns call a metric."""
-    return METRICS[metric].title if metric in METRICS else metric.replace("_", " ")
+    if metric in METRICS:
+        return METRICS[metric].title
+    words = ["accuracy" if word == "acc" else word for word in metric.split("_")]
+    return f"{' '.join(words[:-1])} as a fraction" if words[-1] == "frac" else " ".join(words)
 
 
 def printed(line: Line, metric: str, notes: Footnotes) -> Cell:
@@ -193,6 +215,17 @@ def logged(line: Line, metric: str) -> str:
     return f"{text} {line.evidence.verdict(metric, line.printed.get(metric))}".strip()
 
 
+def in_repository(line: Line) -> str:
+    """Return what the authors' repository has for a row: a number of parameters, or top-1."""
+    table = line.entry.ablation
+    value = of_row(table.paper, table.table, line.entry.row.label)
+    if value is None or line.entry.scale != "full":
+        return ""
+    if value.metric == "params":
+        return f"{value.value} parameters"
+    return f"{value.value} % top-1 ({counted(value.runs or 1)})"
+
+
 def measured(line: Line, metric: str) -> str:
     """Return what our runs came to, or why there are none."""
     if line.entry.recipe is None:
@@ -200,13 +233,22 @@ def measured(line: Line, metric: str) -> str:
     found = None if line.cell is None else line.cell.statistic(metric)
     if found is None:
         return NOT_RUN
-    return f"{with_spread(found, metric)} ({counted(found.n)})"
+    timed_on = line.cell.timed_on if line.cell and metric in TIMES else ""
+    return f"{with_spread(found, metric)} ({', '.join([counted(found.n), *filter(None, [timed_on])])})"
+
+
+def hours(line: Line) -> str:
+    """Return the hours of a run, with the processor where the runs had several."""
+    text = number(line.hours, 2)
+    return f"{text} ({line.cell.timed_on})" if text and line.cell and line.cell.timed_on else text
 
 
 def effect(line: Line, metric: str) -> str:
-    """Return the printed difference from the printed baseline."""
+    """Return the printed difference from the printed baseline, in parentheses as printed values."""
     value = line.effects.get(metric)
-    return "" if value is None else f"{value:+.2f}"
+    if value is None:
+        return ""
+    return f"{value:+.2f}" if line.compared else f"({value:+.2f})"
 
 
 def setting(line: Line) -> str:
@@ -230,12 +272,13 @@ def interval(value: Optional[Interval], sign: str = "") -> str:
     return "" if value is None else f"{value[0]:{sign}.2f} to {value[1]:{sign}.2f}"
 
 
-def difference(value: Optional[object]) -> str:
-    """Return a difference with its interval; nothing for None."""
-    mean, bounds = getattr(value, "mean", None), getattr(value, "interval", None)
-    if mean is None:
+def difference(value: Optional[Difference]) -> str:
+    """Return a difference with its interval and the number of pairs; nothing for None."""
+    if value is None:
         return ""
-    return f"{mean:+.2f} ({interval(bounds, '+')})" if bounds else f"{mean:+.2f}"
+    pairs = value.pairs and (f"{value.pairs} pairs" if value.pairs > 1 else "1 pair")
+    inside = [part for part in (interval(value.interval, "+"), pairs) if part]
+    return f"{value.mean:+.2f} ({'; '.join(inside)})" if inside else f"{value.mean:+.2f}"
 
 
 def p_value(value: Optional[float]) -> str:
@@ -248,14 +291,19 @@ def p_value(value: Optional[float]) -> str:
 def meanings(table: Table, titles: Sequence[str], *, ran: bool) -> str:
     """Return what the columns of a table mean."""
     margins = {line.entry.ablation.margin for line in table.lines} or {0.5}
-    text = OURS_MEANING
     pairs = (
+        (", ours", OURS_MEANING),
         (EFFECT, EFFECT_MEANING),
-        (", published", PUBLISHED_MEANING), (", log", LOG_MEANING), ("best epoch", BEST_MEANING),
-        ("difference", DIFFERENCE_MEANING), ("verdict", VERDICT_MEANING.format(margin=max(margins))),
+        (", published", PUBLISHED_MEANING), (", log", LOG_MEANING), (REPOSITORY, REPOSITORY_MEANING),
+        ("best epoch", BEST_MEANING),
+        ("difference", DIFFERENCE_MEANING), ("verdict", VERDICT_MEANING.format(margin=max(margins))), ("hours", HOURS_MEANING),
     )  # fmt: skip
-    for part, meaning in pairs:
-        text += meaning if any(part in title for title in titles if part == EFFECT or EFFECT not in title) else ""
-    return text + (P_MEANING if "p" in titles and ran else "")
+    own = [title for title in titles if EFFECT not in title]
+    found = [
+        meaning
+        for part, meaning in pairs
+        if any(part in title for title in (titles if part == EFFECT else own))
+    ]
+    return "".join(found) + (P_MEANING if "p" in titles and ran else "")
 
 

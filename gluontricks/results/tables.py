@@ -8,13 +8,24 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from gluontricks.recipes import OUT_OF_SCOPE, Ablation, Published
 from gluontricks.recipes.protocols import PROTOCOLS
-from gluontricks.results.cells import FULL, METRICS, REDUCED, Cell, counted, join, median_hours
+from gluontricks.results.cells import (
+    FULL,
+    METRICS,
+    REDUCED,
+    Cell,
+    counted,
+    join,
+    median_hours,
+    processor,
+)
 from gluontricks.results.comparisons import Compared, Measured, compare, printed_effect
 from gluontricks.results.complexity import COSTS
 from gluontricks.results.declared import Declared, expand, protocol_of
 from gluontricks.results.evidence import Evidence, evidence_of
 
 NOT_RUN = "not run"
+NOTHING = "Nothing has been run yet."
+NO_RECIPE = "No row has a recipe yet, so nothing here can be run."
 SCALE_OF = {FULL: "full", REDUCED: "reduced", "SMOKE": "full"}
 
 
@@ -54,12 +65,14 @@ class Line:
 
     @property
     def protocol(self) -> str:
-        """The epochs and the images that the runs had."""
+        """The epochs and images of the runs; of reduced ones also the network and the batch."""
         recipe = self.entry.recipe
         if recipe is None or self.cell is None:
             return ""
+        if self.entry.scale == "full":
+            return f"{recipe.num_epochs} epochs"
         part = f" of {recipe.subset:,} images" if recipe.subset else ""
-        return f"{recipe.num_epochs} epochs{part}"
+        return f"{recipe.model}, {recipe.num_epochs} epochs{part}, batch {recipe.batch_size}"
 
     @property
     def hours(self) -> Optional[float]:
@@ -108,14 +121,15 @@ def build_table(
     entries = expand(ablation, scale)
     joined = join(entries, records, label)
     if scale == "reduced":
-        entries = [entry for entry in entries if entry.name in joined.cells]
+        entries = planned(ablation, entries, joined.cells)
     logs = evidence_of(ablation, records) if scale == "full" else {}
     metrics = metrics_of(entries, printed)
     lines = lines_of(entries, joined.cells, printed, logs, metrics)
     return Table(
         title=f"{ablation.paper}, {title(ablation.table)}: {ablation.caption}"
         + (", reduced" if scale == "reduced" else ""),
-        caption=provenance([line.cell for line in lines if line.cell is not None]),
+        caption=provenance([line.cell for line in lines if line.cell is not None])
+        or (NOTHING if any(entry.recipe for entry in entries) else NO_RECIPE),
         metrics=metrics,
         lines=tuple(lines),
         notes=(
@@ -126,6 +140,18 @@ def build_table(
         ),
         label=label,
     )
+
+
+def planned(
+    ablation: Ablation, entries: Sequence[Declared], cells: Mapping[str, Any]
+) -> List[Declared]:
+    """Return the rows of a reduced table: those that a plan has, and what else ran.
+
+    A table of which nothing ran has none.
+    """
+    protocol = PROTOCOLS.get(ablation.paper)
+    labels = protocol.labels if protocol and cells else ()
+    return [entry for entry in entries if entry.name in cells or entry.labels in labels]
 
 
 def reduction(ablation: Ablation, scale: str) -> Tuple[str, ...]:
@@ -202,13 +228,13 @@ def title(table: str) -> str:
 
 
 def provenance(cells: Sequence[Cell]) -> str:
-    """Return one sentence on where, with what and when the runs of a table were made."""
+    """Return one sentence on where, with what and when runs were made; nothing without any."""
     if not cells:
-        return "Nothing has been run yet."
+        return ""
     records = [record for cell in cells for record in cell.records]
     versions = _listing(f"gluontricks {(r['code'] or {}).get('version')}" for r in records)
     engines = _listing(f"{r['engine']} {_version(r)}".strip() for r in records)
-    machines = _listing(_machine(r["hardware"] or {}) for r in records)
+    machines = "; ".join(sorted({_machine(r) for r in records}))
     days = sorted(str(r["ended"])[:10] for r in records)
     when = days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}"
     count = len({r["run_id"] for r in records})
@@ -221,11 +247,11 @@ def _version(record: Mapping[str, Any]) -> str:
     return str(software.get(name) or software.get(f"{name}-cu112") or "")
 
 
-def _machine(hardware: Mapping[str, Any]) -> str:
-    threads = hardware.get("threads")
+def _machine(record: Mapping[str, Any]) -> str:
+    hardware = record["hardware"] or {}
+    threads = None if hardware.get("gpu") else hardware.get("threads")
     many = "thread" if threads == 1 else "threads"
-    cpu = f"{hardware.get('cpu')}, {threads} {many}" if threads else str(hardware.get("cpu"))
-    return str(hardware.get("gpu") or cpu)
+    return f"{processor(record)}, {threads} {many}" if threads else processor(record)
 
 
 def _listing(words: Iterable[str]) -> str:

@@ -12,6 +12,7 @@ from gluontricks.cli import main
 from gluontricks.recipes import ABLATIONS, OUT_OF_SCOPE, published
 from gluontricks.recipes.catalogue import EXCEPTIONS
 from gluontricks.recipes.cifar10_resnets import parameters
+from gluontricks.recipes.derived import DERIVED, FORMULAS, REPEATS
 from gluontricks.recipes.external import LABEL, external
 from gluontricks.results import complexity, registry
 from gluontricks.results.account import MEANING, STATUSES, account, by_status, by_table
@@ -94,6 +95,49 @@ def test_a_run_on_labels_that_the_paper_is_not_compared_in_measures_no_published
 def test_a_row_that_is_not_run_names_the_recipe_that_would_run_it() -> None:
     reason = statuses()["stitch-mixup/V/vert-spatial-mixup/top1"].reason
     assert reason == "recipe stitch-V-vertical-coarse-as-run"
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        # The contradictions that the papers have, by hand from their tables.
+        ("bag-of-tricks/text/loss-linear-scaling-alone/top1_loss", "does not follow: 75.87 - 75.17 = 0.70"),
+        ("bag-of-tricks/text/gain-batch-1024-and-fp16/top1_gain", "does not follow: 76.21 - 75.87 = 0.34"),
+        ("bag-of-tricks/text/gain-resnet-50-b/top1_gain", "follows: 76.66 - 76.21 = 0.45"),
+        ("stitch-mixup/text/gain-warmup-20/top1_relative_gain_pct",
+         "does not follow: 100 x (76.99 / 74.92 - 1) = 2.762947"),
+        ("stitch-mixup/text/gain-abstract/top1_relative_gain_pct",
+         "follows: 100 x (80.71 / 74.92 - 1) = 7.7282"),
+        ("bag-of-tricks/text/theoretical-gap/logit_gap", "follows: log(999 x 0.9 / 0.1) = 9.104"),
+    ],
+)  # fmt: skip
+def test_a_value_that_is_said_to_follow_from_others_is_calculated_anew(key: str, told: str) -> None:
+    found = statuses()[key]
+    assert (found.status, found.reason) == ("recomputed", told)
+
+
+def test_every_recomputed_value_tells_whether_it_follows() -> None:
+    told = [entry.reason for entry in statuses().values() if entry.status == "recomputed"]
+    assert len(told) == len(DERIVED) + len(FORMULAS) == 20
+    assert sum(reason.startswith("does not follow: ") for reason in told) == 3
+
+
+def test_a_value_that_is_printed_again_has_the_status_of_the_first(record) -> None:
+    by_id = {value.id: value for value in published()}
+    for key, first in REPEATS.items():
+        again, once = by_id[key], by_id[first]
+        number = once.number * (100 if once.metric.endswith("_frac") else 1)
+        digits = len(again.value.partition(".")[2])
+        assert abs(number - again.number) <= 0.5 * 10.0 ** -min(digits, 2)
+    made = record("bag-6-resnet50d-mixup-distill", 0, 79.3)
+    made["data"].update(n_train=1_281_167, n_eval=50_000)
+    full = statuses([made])
+    for key in ("bag-of-tricks/1/resnet-50-tricks/top1", "bag-of-tricks/text/abstract-resnet-50-after/top1"):
+        assert statuses()[key].status == "not run"
+        assert full[key].status == "measured in full"
+    assert full["bag-of-tricks/text/abstract-resnet-50-after/top1"].reason.endswith(
+        "(bag-of-tricks/1/resnet-50-tricks/top1 again)"
+    )
 
 
 @pytest.mark.parametrize(

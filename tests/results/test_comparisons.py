@@ -105,14 +105,42 @@ def test_reduced_runs_have_a_table_of_their_own_without_verdicts_tests_or_publis
     empty = ("published", "verdict", "to_published", "p_sign_flip", "p_welch", "p_sign_flip_holm")
     assert [line[name] for name in empty] == [""] * len(empty)
     assert line["label"] == "MEASURED-REDUCED"
-    assert line["protocol"] == "12 epochs of 12,800 images"
+    assert line["protocol"] == "resnet20_v1, 12 epochs of 12,800 images, batch 32"
     heading = next(row for row in table.markdown.splitlines() if row.startswith("| row"))
     assert "top-1, published" not in heading
     assert "verdict" not in heading
-    # The printed difference, 75.99 - 74.92, is shown as what it is.
-    assert "the same, published (full)" in heading
-    assert "| +1.07 |" in table.markdown
+    # The printed difference, 75.99 - 74.92, of labels that these runs did not have.
+    assert "difference to baseline, published" in heading
+    assert "| (+1.07) |" in table.markdown
+    assert "; 2 pairs) |" in table.markdown
     assert "12,800 of the 50,000" in table.markdown
+
+
+def test_a_reduced_table_has_every_row_of_its_protocol_and_says_what_did_not_run(record) -> None:
+    made = record("stitch-II-nag-reduced", 0, 20.0)
+    table = ABLATIONS["stitch-mixup/II"]
+    text = render_table(table, [made], published("stitch-mixup", "II"), label=REDUCED).markdown
+    for optimizer in ("Adam", "Nadam", "Adadelta", "RMSProp"):
+        for labels in ("fine", "coarse"):
+            assert f"| {optimizer} | {labels} | not run |" in text
+    assert "coarse-as-run |" not in text
+    assert render_table(table, [], (), label=REDUCED).csv.count("\n") == 1
+
+
+def test_times_of_two_processors_are_not_pooled(record) -> None:
+    records = [record("stitch-II-nag-reduced", seed, 20.0) for seed in range(3)]
+    for made, cpu, seconds in zip(records, ("A", "A", "B"), (10.0, 20.0, 90.0)):
+        made["hardware"].update(cpu=cpu, threads=1)
+        made["budget"]["wall_s"] = 360 * seconds
+        for epoch in made["epochs"]:
+            epoch["seconds"] = seconds
+    printed = published("stitch-mixup", "II")
+    made = render_table(ABLATIONS["stitch-mixup/II"], records, printed, label=REDUCED)
+    # 15 = (10 + 20) / 2 and 7.07 = 10 / sqrt(2); hours 1 and 2 have the median 1.5.
+    assert "| 15.0 ± 7.1 (2 runs, A) |" in made.markdown
+    assert "| 1.50 (A) |" in made.markdown
+    assert "20.00 ± 0.00 (3 runs)" in made.markdown
+    assert "; A, 1 thread; B, 1 thread; " in made.markdown
 
 
 def test_full_runs_never_stand_in_a_reduced_table(record) -> None:

@@ -29,12 +29,13 @@ def test_every_row_with_a_log_finds_the_record_of_that_log() -> None:
 
 
 # Final values of the logs as GluonCV's authors printed them, and what the margins make of them.
+# Inception-V3 was validated on other crops than the paper's, and is not judged.
 @pytest.mark.parametrize(
     ("row", "top1", "verdicts"),
     [
         ("ResNet-50-D, + label smoothing", 78.47, ("log agrees", "log agrees")),
         ("ResNet-50-D, + mixup w/o distill", 79.08, ("log agrees", "log agrees")),
-        ("Inception-V3, + mixup w/o distill", 78.02, ("log differs", "log differs")),
+        ("Inception-V3, + mixup w/o distill", 78.02, ("", "")),
         ("MobileNet, + label smoothing", 72.96, ("log agrees", "log agrees")),
         ("MobileNet, + mixup w/o distill", 73.08, ("log differs", "log agrees")),
     ],

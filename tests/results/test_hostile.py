@@ -80,7 +80,7 @@ def test_a_run_of_another_version_of_a_reduced_row_is_not_joined_and_is_said(rec
         label="MEASURED-REDUCED",
     ).markdown  # fmt: skip
     assert f"Run {other['run_id']} is of another version of stitch-mixup/III/+ mixup/fine" in text
-    assert "| + mixup |" not in text
+    assert "| + mixup | fine | not run |" in text
 
 
 def test_a_registry_line_that_is_no_json_is_one_line_of_cause_and_one_of_remedy(tmp_path) -> None:

@@ -204,9 +204,14 @@ def test_the_checklist_of_a_table_is_filled_in_from_its_records(keep, tmp_path) 
     where = ("--results", tmp_path / "results")
     told = command("results", "checklist", "stitch-mixup/V", *where, "--json").document
     items = told["stitch-mixup/V"]
-    assert items["number of runs"] == "2 runs in each of 1 cells, seeds from 0 on"
+    assert items["number of runs"] == "2 runs in each of 1 cells; seeds 0, 1"
     assert "50,000 training and 10,000 test images, 100 classes" in items["data"]
     assert items["runs that failed"] == "none"
+    keep("stitch-V-interp", 1, 700)
+    again = command("results", "checklist", "stitch-mixup/V", *where, "--json").document
+    assert again["stitch-mixup/V"]["runs that failed"] == "none"
+    # Epochs of 90, 31, 32 and 33 seconds, in two runs.
+    assert again["stitch-mixup/V"]["time"] == "0.1 h of epochs in 2 runs"
     for name in ("selection", "statistics", "infrastructure", "what seeds vary", "command"):
         assert items[name]
     wrong = command("results", "checklist", "stitch-mixup/VI", *where)
