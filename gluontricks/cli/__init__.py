@@ -43,7 +43,10 @@ def main(argv: Optional[List[str]] = None) -> int:
 def guarded(action, *, debug: bool) -> int:  # type: ignore[no-untyped-def]
     """Return the exit code of ``action()``, or of the error that it raised, which is printed."""
     try:
-        return action()
+        code = action()
+        # What fails here would fail at the interpreter's end, where nobody catches it.
+        sys.stdout.flush()
+        return code
     except GluontricksError as error:
         return complain(error, debug)
     except MemoryError:

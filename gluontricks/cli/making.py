@@ -9,6 +9,7 @@ from typing import Callable, List, Optional
 
 from gluontricks.cli import guarded
 from gluontricks.cli.parser import put
+from gluontricks.errors import DataError
 
 Names = Callable[[Path], List[str]]
 
@@ -45,6 +46,8 @@ def main(
     options = parser.parse_args()
 
     def action() -> int:
+        if not options.results.is_dir():
+            raise DataError(f"there is no folder '{options.results}'", "name it with --results")
         names = (stale if options.check else write)(options.results)
         for name in names:
             put(f"{'stale' if options.check else 'wrote'}: {place(name)}")

@@ -78,9 +78,10 @@ def refuse_idle(args: argparse.Namespace, options: Mapping[str, Tuple[Sequence[s
 
 def print_json(content: Any) -> None:
     """Print one JSON document."""
-    sys.stdout.write(json.dumps(content, indent=1) + "\n")
+    put(json.dumps(content, indent=1))
 
 
 def put(text: str) -> None:
-    """Print a line."""
+    """Print a line at once, so that a file or a pipe has it while the command goes on."""
     sys.stdout.write(text + "\n")
+    sys.stdout.flush()

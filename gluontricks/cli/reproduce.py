@@ -11,6 +11,9 @@ or with --ray on a cluster, they divide the runs among themselves.
 from __future__ import annotations
 
 import argparse
+import os
+import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence
 
@@ -18,6 +21,7 @@ from gluontricks.cli.parser import add_json, print_json, put
 from gluontricks.errors import UsageError, WorkerError
 from gluontricks.files import make_folder
 from gluontricks.recipes.protocols import SCALES
+from gluontricks.threads import physical_cores
 
 if TYPE_CHECKING:
     from gluontricks.reproduce.costs import Cost
@@ -58,7 +62,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Plan, tell, run, and print the table."""
-    from gluontricks.reproduce.costs import total
     from gluontricks.reproduce.jobs import plan
     from gluontricks.reproduce.runner import record_of
 
@@ -68,11 +71,10 @@ def run(args: argparse.Namespace) -> int:
     make_folder(context.work)
     left = [job for job in jobs if record_of(job, context) is None]
     costs = costs_of(left, context)
-    seconds = total(costs, args.jobs)
     tell_plan(args, request, jobs, left, costs, context)
     if args.dry_run:
         return 0
-    check_costs(costs, seconds, yes=args.yes)
+    check_costs(costs, least_seconds(args, costs, context), yes=args.yes)
     if not args.json:
         context.finished = lambda job: tell_rows(request, jobs, context, job)
     execute(args, jobs, left, context)
@@ -100,6 +102,8 @@ def request_of(args: argparse.Namespace) -> Request:
             "--results would have no effect with --scale smoke",
             "smoke runs are written under --out only (default: runs/smoke)",
         )
+    if args.ray is not None and args.dry_run:
+        raise UsageError("--ray would have no effect with --dry-run", "leave one of them out")
     return Request(
         args.paper, tuple(args.table), args.scale, args.seeds, tuple(args.labels), tuple(args.row),
         args.engine, args.device, args.dtype,
@@ -110,15 +114,23 @@ def context_of(args: argparse.Namespace) -> Context:
     """Return the folders and the machine."""
     from gluontricks.reproduce.costs import Machine
     from gluontricks.reproduce.runner import Context
-    from gluontricks.threads import physical_cores
 
     if args.scale == "smoke":
         results = work = args.out or Path("runs/smoke")
+        if (results / "runs").is_dir():
+            raise UsageError(
+                f"'{results}' has a registry, and smoke runs are no results", "give another --out"
+            )
     else:
         results = args.results or Path("results")
+        if args.results is None and not (results / "runs").is_dir():
+            raise UsageError(
+                "there is no registry in 'results' here, so every run would be done anew",
+                "give the command in the checkout, or name a folder with --results: it is made",
+            )
         work = args.out or results / "work"
     threads = args.threads or max(1, physical_cores() // args.jobs)
-    report = (lambda _: None) if args.json else put
+    report = (lambda _: None) if args.json else put_or_go_on
     return Context(results.resolve(), work.resolve(), Machine(threads, args.data_dir), report)
 
 
@@ -130,7 +142,17 @@ def costs_of(left: Sequence[Job], context: Context) -> List[Cost]:
     return [costs.of(job) for job in left]
 
 
-def check_costs(costs: Sequence[Cost], seconds: Optional[float], *, yes: bool) -> None:
+def least_seconds(args: argparse.Namespace, costs: Sequence[Cost], context: Context) -> float:
+    """Return what a plan takes at least: no more runs go at a time than there are cores for."""
+    from gluontricks.reproduce.costs import total
+
+    at_once = args.jobs
+    if args.ray is None and args.device.partition(":")[0] == "cpu":
+        at_once = min(at_once, max(1, physical_cores() // context.machine.threads))
+    return total(costs, at_once)
+
+
+def check_costs(costs: Sequence[Cost], seconds: float, *, yes: bool) -> None:
     """Raise for a plan of which no run can begin, and for one of more than a day without ``yes``.
 
     Runs that cannot begin beside others that can are told when it is their turn.
@@ -138,9 +160,10 @@ def check_costs(costs: Sequence[Cost], seconds: Optional[float], *, yes: bool) -
     troubles = [cost.trouble for cost in costs if cost.trouble is not None]
     if troubles and len(troubles) == len(costs):
         raise troubles[0]
-    if seconds is not None and seconds > DAY and not yes:
+    if seconds > DAY and not yes:
+        least = "" if all(cost.seconds is not None for cost in costs) else "at least "
         raise UsageError(
-            f"the plan takes {hours(seconds)}, more than a day",
+            f"the plan takes {least}{hours(seconds)}, more than a day",
             "give --yes to begin it, fewer --seeds or --row, or --scale reduced",
         )
 
@@ -154,18 +177,20 @@ def tell_plan(
     context: Context,
 ) -> None:
     """Print the plan with the cost of each run."""
-    from gluontricks.reproduce.costs import total
+    from gluontricks.reproduce.costs import all_known
 
-    seconds, disk = total(costs, args.jobs), sum(cost.disk for cost in costs)
+    known = all_known(costs)
+    seconds, disk = least_seconds(args, costs, context), sum(cost.disk for cost in costs)
     if args.json:
         if args.dry_run:
             print_json({
                 "paper": request.paper, "tables": request.tables, "scale": request.scale,
-                "runs": len(jobs), "done": len(jobs) - len(left), "seconds": seconds,
+                "runs": len(jobs), "done": len(jobs) - len(left),
+                "seconds": seconds if known else None,
                 "disk_bytes": disk, "plan": [planned(*pair) for pair in zip(left, costs)],
             })  # fmt: skip
         return
-    for line in heading(request, len(jobs), len(left)):
+    for line in (*heading(request, len(jobs), len(left)), *elsewhere(left, context)):
         put(line)
     for job, cost in zip(left, costs):
         time = cost.source if cost.seconds is None else hours(cost.seconds)
@@ -176,8 +201,21 @@ def tell_plan(
         at_once = f"{args.jobs} at a time, " if args.jobs > 1 else ""
         threads = context.machine.threads
         many = "1 thread" if threads == 1 else f"{threads} threads"
-        time = "not known" if seconds is None else hours(seconds)
+        least = "" if known else "at least "
+        time = f"{least}{hours(seconds)}" if known or seconds else "not known"
         put(f"in all: {time} ({at_once}{many} each), {disk / 1e6:.1f} MB in '{context.work}'")
+
+
+def elsewhere(left: Sequence[Job], context: Context) -> List[str]:
+    """Return which of the runs to do there are on another engine, device or precision."""
+    from gluontricks.reproduce.runner import run_elsewhere
+
+    counts = Counter(s for job in left for s in run_elsewhere(job, context))
+    return [
+        f"{count} of them {'is' if count == 1 else 'are'} there as {', '.join(setting)}: "
+        f"--engine {setting[0]} --device {setting[1]} --dtype {setting[2]} counts them"
+        for setting, count in sorted(counts.items())
+    ]
 
 
 def heading(request: Request, runs: int, left: int) -> List[str]:
@@ -205,7 +243,7 @@ def tell_rows(request: Request, jobs: Sequence[Job], context: Context, done: Job
 
     if done.rows:
         for line in filled_lines(request, jobs, context, done):
-            put(line)
+            put_or_go_on(line)
 
 
 def execute(
@@ -242,22 +280,28 @@ def conclude(
         write_smoke(request, jobs, context)
     if args.json:
         done = len(jobs) - len(missing)
-        print_json({"runs": len(jobs), "done": done, "failed": context.failed})
+        failed = {key: {"cause": c, "remedy": r} for key, (c, r) in context.failed.items()}
+        print_json({"runs": len(jobs), "done": done, "failed": failed})
     else:
         for line in table_lines(request, jobs, context):
-            put(line)
+            put_or_go_on(line)
     if context.signal:
         context.report(f"stopped; the same command goes on with the {len(missing)} runs left")
         return 128 + context.signal
     if missing:
-        causes: List[str] = [context.failed[j.key] for j in missing if j.key in context.failed]
-        error = WorkerError(
-            f"{len(missing)} of {len(jobs)} runs are not done: "
-            f"{causes[0].rpartition('; ')[0] if causes else 'their workers ended'}",
-            "see above; the same command goes on with them",
-        )
-        raise error
+        failed = [context.failed[job.key] for job in missing if job.key in context.failed]
+        cause, remedy = failed[0] if failed else ("their workers ended", "give the command again")
+        raise WorkerError(f"{len(missing)} of {len(jobs)} runs are not done: {cause}", remedy)
     return 0
+
+
+def put_or_go_on(line: str) -> None:
+    """Print a line; where whoever read the output has gone, say so once and go on in silence."""
+    try:
+        put(line)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.stderr.write("nobody reads the output any more; the runs go on\n")
 
 
 def hours(seconds: float) -> str:

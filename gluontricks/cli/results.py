@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from gluontricks.results.authorlogs import Imported
 
 
+TESTS = (("sign-flip", "sign_flip"), ("Welch", "welch"))
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("action", choices=tuple(ACTIONS))
@@ -140,14 +143,16 @@ def result(epoch: Dict[str, Any]) -> str:
 
 def verify(args: argparse.Namespace) -> int:
     """Check every chain and what lies beside them; serious findings are an error."""
+    from gluontricks.reproduce.kept import check_teachers
     from gluontricks.results import artefacts, registry
 
     findings = registry.verify(args.results)
     broken = [finding for finding in findings if finding.serious]
     checked = artefacts.Checked((), 0, 0, 0)
     if not broken:
-        checked = artefacts.check(registry.load(args.results), args.results, args.data_dir)
-        findings += checked.findings
+        records = registry.load(args.results)
+        checked = artefacts.check(records, args.results, args.data_dir)
+        findings += [*checked.findings, *check_teachers(records, args.results)]
     if args.json:
         print_json([dataclasses.asdict(finding) for finding in findings])
     else:
@@ -232,6 +237,9 @@ def compare(args: argparse.Namespace) -> int:
     ids = {str(record["run_id"]) for record in records}
     if not all(any(run.endswith(name) for run in ids) for name in args.names):
         for name in args.names:
+            if any(run.endswith(name) for run in ids):
+                other = next(n for n in args.names if n != name)
+                raise UsageError(f"'{name}' is a run and '{other}' is none", "give two of a kind")
             get_recipe(name)
         first, second = args.names
         found = lookup.compare_recipes(first, second, records)
@@ -252,12 +260,10 @@ def of_recipes(names: List[str], found: List[Dict[str, Any]]) -> List[str]:
             lines.append(f"{where}: {result['mean']:+.2f} (1 pair: no interval)")
             continue
         low, high = result["interval"]
-        tests = f"sign-flip p {result['sign_flip']:.3f}"
-        if result["welch"] is not None:
-            tests += f", Welch p {result['welch']:.3f}"
+        tests = [f"{kind} p {result[name]:.3f}" for kind, name in TESTS if result[name] is not None]
         lines.append(
             f"{where}: {result['mean']:+.2f} (95 % interval {low:+.2f} to {high:+.2f}, "
-            f"{result['pairs']} pairs); {tests}"
+            f"{result['pairs']} pairs){'; ' if tests else ''}{', '.join(tests)}"
         )
     return lines
 

@@ -60,8 +60,9 @@ DEFAULT = replace(
 
 LABEL_NOTE = (
     "Label sets: `fine` is the 100 classes, `coarse` the 20 superclasses, `coarse-as-run` the 20 "
-    "superclasses on a network with 100 outputs, as the paper's runs probably were. Published "
-    "values are compared with `coarse-as-run` only; beside the others they stand in parentheses."
+    "superclasses on a network with 100 outputs, as the paper's runs almost certainly were. "
+    "Published values are compared with `coarse-as-run` only; beside the others they stand in "
+    "parentheses."
 )
 SINGLE_NOTE = (
     "Every published value is one run; no deviation is printed. Top-5 of 20 classes says little."

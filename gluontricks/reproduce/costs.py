@@ -204,7 +204,12 @@ def read_known(path: Path) -> Dict[str, Any]:
         return {}
 
 
-def total(costs: Sequence[Cost], jobs: int) -> Optional[float]:
-    """Return the seconds of some runs, so many at a time; None if one of them is not known."""
+def total(costs: Sequence[Cost], at_once: int) -> float:
+    """Return the least seconds of some runs, so many at a time; those not known count nothing."""
     known = [cost.seconds for cost in costs if cost.seconds is not None]
-    return None if len(known) < len(costs) else sum(known) / max(1, jobs)
+    return max([sum(known) / max(1, at_once), *known], default=0.0)
+
+
+def all_known(costs: Sequence[Cost]) -> bool:
+    """Return whether the time of every run is known."""
+    return all(cost.seconds is not None for cost in costs)

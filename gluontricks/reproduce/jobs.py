@@ -61,6 +61,11 @@ class Job:
         """The recipe's name and the seed."""
         return f"{self.recipe.name} seed {self.recipe.seed}"
 
+    def on(self, engine: str, device: str, dtype: str) -> Job:
+        """Return the same run on another engine, device and precision."""
+        recipe = replace(self.recipe, dtype=dtype)
+        return replace(self, recipe=recipe, engine=engine, device=device)
+
     def is_done_by(self, record: Mapping[str, Any]) -> bool:
         """Return whether a record is of this very run, on this engine, and over."""
         if record.get("source") is not None or not is_valid(record):

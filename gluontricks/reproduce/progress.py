@@ -7,7 +7,7 @@ from typing import List, Sequence
 from gluontricks.files import make_folder, write_atomic
 from gluontricks.reproduce.jobs import LABEL_OF, Job, Request, rows_asked_for
 from gluontricks.reproduce.runner import Context, Record, known_records
-from gluontricks.results.cells import Cell, join, with_spread
+from gluontricks.results.cells import Cell, Joined, join, with_spread
 
 
 def records_of(request: Request, jobs: Sequence[Job], context: Context) -> List[Record]:
@@ -30,7 +30,7 @@ def table_lines(request: Request, jobs: Sequence[Job], context: Context) -> List
     widths = [max(len(line[i]) for line in lines) for i in range(len(heading))]
     text = ["  ".join(part.ljust(w) for part, w in zip(line, widths)).rstrip() for line in lines]
     means = f"label {LABEL_OF[request.scale]}; mean ± standard deviation, in percent"
-    return ["", *text, "", means]
+    return ["", *text, "", means, *joined(request, jobs, context).failures]
 
 
 def body(
@@ -38,7 +38,7 @@ def body(
 ) -> List[Sequence[str]]:
     """Return the cells of every line, or of those of the rows ``only``."""
     entries = [e for e in rows_asked_for(request) if not only or e.name in only]
-    cells = join(entries, records_of(request, jobs, context), LABEL_OF[request.scale]).cells
+    cells = joined(request, jobs, context).cells
     lines: List[Sequence[str]] = []
     for entry in entries:
         start = (entry.ablation.table, entry.row.label, entry.labels)
@@ -46,6 +46,12 @@ def body(
         lines += [(*start, *measured(cell)) for cell in found]
         lines += [] if found else [(*start, "not run", "", "0", "")]
     return lines
+
+
+def joined(request: Request, jobs: Sequence[Job], context: Context) -> Joined:
+    """Return the cells of the request's rows, and what is said of runs that failed."""
+    records = records_of(request, jobs, context)
+    return join(rows_asked_for(request), records, LABEL_OF[request.scale])
 
 
 def measured(cell: Cell) -> List[str]:

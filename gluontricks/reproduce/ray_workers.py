@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from typing import Any, Dict, Sequence
+from typing import Any, Dict, Sequence, Tuple
 
 from gluontricks.errors import UsageError
 from gluontricks.reproduce.jobs import Job
@@ -33,8 +33,8 @@ def run_on_ray(jobs: Sequence[Job], context: Context, workers: int, *, address: 
         ray.shutdown()
 
 
-def work_alone(jobs: Sequence[Job], shared: Dict[str, Any]) -> Dict[str, str]:
-    """Do what one worker does; return the causes of what failed."""
+def work_alone(jobs: Sequence[Job], shared: Dict[str, Any]) -> Dict[str, Tuple[str, str]]:
+    """Do what one worker does; return cause and remedy of what failed."""
     context = Context(**shared, report=to_stderr)
     work_on(jobs, context)
     return context.failed

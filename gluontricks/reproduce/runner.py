@@ -6,6 +6,7 @@ one run only. Several machines do the same in one folder; claims keep them apart
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 from gluontricks.errors import GluontricksError, WorkerError
 from gluontricks.job import dies_with_its_parent, send
@@ -23,6 +24,7 @@ from gluontricks.reproduce.costs import Machine, told, train_command
 from gluontricks.reproduce.jobs import Job
 from gluontricks.reproduce.kept import keep_teacher, kept_teacher
 from gluontricks.results import registry
+from gluontricks.results.cells import setting_of, sound
 from gluontricks.signals import Catcher
 
 POLL_SECONDS = 5.0
@@ -35,10 +37,10 @@ Record = Dict[str, Any]
 class Context:
     """What the workers of one command share.
 
-    ``results`` is the folder of the registry, ``work`` that of runs and claims. ``writer`` names
-    the chain that records are added to. ``report`` takes a line of text, ``finished`` a job that
-    is done; ``failed`` has the causes by job, ``signal`` the signal that stopped all,
-    ``read`` the registry as it was read last.
+    ``results`` is the folder of the registry, ``work`` that of runs. ``writer`` names the chain
+    that records are added to. ``report`` takes a line of text, ``finished`` a job that is done;
+    ``failed`` has cause and remedy by job, ``awaited`` the jobs that others have, ``signal`` the
+    signal that stopped all, ``read`` the registry as it was read last.
     """
 
     results: Path
@@ -49,15 +51,17 @@ class Context:
     writer: Optional[str] = None
     poll_seconds: float = POLL_SECONDS
     stop: threading.Event = field(default_factory=threading.Event)
-    failed: Dict[str, str] = field(default_factory=dict)
+    failed: Dict[str, Tuple[str, str]] = field(default_factory=dict)
+    awaited: Set[str] = field(default_factory=set)
     running: Dict[str, Any] = field(default_factory=dict)
     signal: int = 0
     read: Optional[Tuple[Any, List[Record]]] = None
 
     @property
     def claims(self) -> Path:
-        """Where the claims are."""
-        return self.work / "claims"
+        """Where the claims are: with the records, which the machines share, not with the runs."""
+        shared = self.work if self.results == self.work else self.results / "work"
+        return shared / "claims"
 
     def shared(self) -> Dict[str, Any]:
         """Return what another process's context has in common with this one."""
@@ -87,17 +91,32 @@ def work_on(jobs: Sequence[Job], context: Context) -> None:
         if not left:
             return
         if not any(claim_and_run(job, context) for job in left):
+            tell_awaited(left, context)
             context.stop.wait(context.poll_seconds)
+
+
+def tell_awaited(jobs: Sequence[Job], context: Context) -> None:
+    """Say once of each job that another process has it."""
+    for job in jobs:
+        theirs = job.key not in context.running and Claim(context.claims, job.key).path.exists()
+        if theirs and job.key not in context.awaited:
+            context.awaited.add(job.key)
+            context.report(f"{job.title}: waiting, another process has claimed it")
 
 
 def is_settled(job: Job, context: Context) -> bool:
     """Return whether a job needs nothing more of this command."""
-    teacher = job.teacher
-    return (
-        job.key in context.failed
-        or (teacher is not None and teacher.key in context.failed)
-        or record_of(job, context) is not None
-    )
+    if job.key in context.failed or record_of(job, context) is not None:
+        return True
+    if job.teacher is None:
+        return False
+    taught_by = record_of(job.teacher, context)
+    if taught_by is not None and taught_by["status"] != "completed":
+        context.failed[job.key] = (
+            f"its teacher, {job.teacher.title}, is {outcome(taught_by)}",
+            "a run that diverged is not repeated: change the recipe, or its precision",
+        )
+    return job.key in context.failed or job.teacher.key in context.failed
 
 
 def claim_and_run(job: Job, context: Context) -> bool:
@@ -115,20 +134,20 @@ def claim_and_run(job: Job, context: Context) -> bool:
         try:
             return run(job, teacher, context)
         except GluontricksError as error:
-            context.failed[job.key] = f"{error.cause}; {error.remedy}"
-            context.report(f"{job.title}: {error.cause}")
+            context.failed[job.key] = (error.cause, error.remedy)
+            context.report(f"{job.title}: {error.cause}\n    remedy: {error.remedy}")
             return True
 
 
 def record_of(job: Job, context: Context) -> Optional[Record]:
     """Return the record of a job that is done, from the registry or its directory.
 
-    A teacher is done when its parameters are at hand too.
+    A teacher is done when its parameters are at hand too, or when it diverged.
     """
     found = next((r for r in known_records(job, context) if job.is_done_by(r)), None)
-    if found is not None and job.teaches and weights_of(job, context) is None:
-        return None
-    return found
+    if found is None or not job.teaches or found["status"] != "completed":
+        return found
+    return None if weights_of(job, context) is None else found
 
 
 def known_records(job: Job, context: Context) -> List[Record]:
@@ -140,16 +159,33 @@ def known_records(job: Job, context: Context) -> List[Record]:
     return []
 
 
+def run_elsewhere(job: Job, context: Context) -> Set[Tuple[str, str, str]]:
+    """Return the other engines, devices and precisions on which a job's very run is over."""
+    if job.scale == "smoke":
+        return set()
+    found = {setting_of(record) for record in sound(context.records())}
+    return {
+        setting
+        for setting in found
+        if any(job.on(*setting).is_done_by(record) for record in context.records())
+    }
+
+
 def weights_of(teacher: Job, context: Context) -> Optional[Path]:
-    """Return where the parameters of a teacher are that is done; None if they are nowhere."""
+    """Return where the parameters of a teacher are that completed; None if they are nowhere."""
     with suppress(GluontricksError):
-        if teacher.is_done_by(registry.run_record(context.folder(teacher))):
+        if has_taught(teacher, registry.run_record(context.folder(teacher))):
             return context.folder(teacher)
     for record in known_records(teacher, context):
         kept = kept_teacher(context.results, record["run_id"])
-        if teacher.is_done_by(record) and kept is not None:
+        if kept is not None and has_taught(teacher, record):
             return kept
     return None
+
+
+def has_taught(teacher: Job, record: Record) -> bool:
+    """Return whether a record is of this teacher, trained to its end: one that diverged is none."""
+    return teacher.is_done_by(record) and record["status"] == "completed"
 
 
 def run(job: Job, teacher: Optional[Path], context: Context) -> bool:
@@ -162,6 +198,7 @@ def run(job: Job, teacher: Optional[Path], context: Context) -> bool:
     """
     context.report(f"{job.title}: started")
     began = time.monotonic()
+    told_before = size_of(log_of(job, context))
     code = run_process(job, command_of(job, teacher, context), context)
     if code == LOCKED:
         return False
@@ -169,18 +206,25 @@ def run(job: Job, teacher: Optional[Path], context: Context) -> bool:
         return True
     if code not in (0, DIVERGED):
         raise WorkerError(
-            f"its process ended with code {code}: {last_error(log_of(job, context))}",
+            f"its process {ending(code)}: {last_error(log_of(job, context), told_before)}",
             "the same command tries it again",
         )
     record = registry.run_record(context.folder(job))
     if job.scale != "smoke":
+        # Kept before it is added: whoever finds the record of a teacher finds its parameters.
+        if job.teaches and record["status"] == "completed":
+            keep(job, record, context)
         record = registry.add(context.folder(job), context.results, writer=context.writer)
-        if job.teaches and not keep_teacher(context.folder(job), context.results, record["run_id"]):
-            context.report(f"{job.title}: too large to be kept; students need {context.work}")
     context.report(f"{job.title}: {outcome(record)} in {clock(time.monotonic() - began)}")
     if context.finished is not None:
         context.finished(job)
     return True
+
+
+def keep(job: Job, record: Record, context: Context) -> None:
+    """Keep the parameters of a teacher beside the registry, if they are small enough."""
+    if not keep_teacher(context.folder(job), context.results, record["run_id"]):
+        context.report(f"{job.title}: too large to be kept; students need {context.work}")
 
 
 def command_of(job: Job, teacher: Optional[Path], context: Context) -> List[str]:
@@ -200,6 +244,9 @@ def run_process(job: Job, command: Sequence[str], context: Context) -> int:
             start_new_session=True, preexec_fn=dies_with_its_parent(),
         )  # fmt: skip
         context.running[job.key] = process
+        if context.stop.is_set():
+            # The signal came before the process was among those that it is passed on to.
+            send(process, context.signal or signal.SIGTERM)
         try:
             return process.wait()
         finally:
@@ -211,10 +258,23 @@ def log_of(job: Job, context: Context) -> Path:
     return context.work / f"{job.key}.log"
 
 
-def last_error(log: Path) -> str:
-    """Return the cause that a process printed last, or where to look for it."""
-    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
-    return told(text, "error") or f"see '{log}'"
+def size_of(path: Path) -> int:
+    """Return the bytes of a file, 0 without one."""
+    return path.stat().st_size if path.exists() else 0
+
+
+def ending(code: int) -> str:
+    """Return how a process ended, in words."""
+    return f"ended with code {code}" if code >= 0 else f"was ended by {signal.Signals(-code).name}"
+
+
+def last_error(log: Path, since: int) -> str:
+    """Return the cause that a process printed last into a log, or where to look for it.
+
+    ``since`` is the size of the log before, which has what earlier tries printed.
+    """
+    content = log.read_bytes()[since:] if log.exists() else b""
+    return told(content.decode("utf-8", "replace"), "error") or f"see '{log}'"
 
 
 def outcome(record: Record) -> str:

@@ -23,13 +23,15 @@ MEANING: Mapping[str, str] = {
     "exact": "counted here, and ours rounds to the printed value",
     "differs": "counted here, and ours does not round to the printed value",
     "recipe setting": "a number of the method or of the data, no result",
-    "recomputed": "calculated here from other printed values or a formula; the reason says whether it follows",
+    "recomputed": (
+        "calculated here from other printed values or a formula; the reason says if it follows"
+    ),
     "quoted from others": "a result of another work",
     "not reported by the authors": "the place is there and holds no value",
     "log agrees": "the authors' log is within 0.2 points of it, or within two printed deviations",
     "log differs": "the authors' log is further from it than that",
     "measured in full": "the row's recipe ran here, unchanged",
-    "measured reduced": "a smaller form of the row's recipe ran here, as this project's reduced protocol has it",
+    "measured reduced": "the row's recipe ran here in the smaller form of our reduced protocol",
     "not run": "nothing ran that could be compared",
     "out of scope": "cannot be measured again, or is no result",
 }
@@ -133,9 +135,7 @@ def recipe_name(entry: Optional[Declared]) -> Optional[str]:
     return None if entry is None or entry.recipe is None else entry.recipe.name
 
 
-def accounted(
-    value: Published, row: RowEvidence, counts: Optional[Mapping[str, Any]]
-) -> Accounted:
+def accounted(value: Published, row: RowEvidence, counts: Optional[Mapping[str, Any]]) -> Accounted:
     """Return one value with its status: the first of the list that holds."""
     evidence = tuple(all_evidence(value, row))
     if value.value in ABSENT:

@@ -94,7 +94,9 @@ def external_grid() -> Grid:
     rows = []
     for value in external():
         spread = "" if value.std is None else f" ± {value.std}"
-        runs = "" if value.runs is None else f" ({value.runs} runs)" if value.runs > 1 else " (1 run)"
+        runs = (
+            "" if value.runs is None else f" ({value.runs} runs)" if value.runs > 1 else " (1 run)"
+        )
         rows.append(
             (
                 Cell(value.paper), Cell(value.row, notes.number(value.source)), Cell(value.dataset),
@@ -104,8 +106,8 @@ def external_grid() -> Grid:
         )  # fmt: skip
     names = ("paper", "row", "data", "network", "metric", "value", "remark")
     caption = (
-        f"Label {LABEL}: none of these is from the text of a paper, none was measured here, none is "
-        "in the account. Percent, but for metrics that end in _frac or _runs."
+        f"Label {LABEL}: none of these is from the text of a paper, none was measured here, none "
+        "is in the account. Percent, but for metrics that end in _frac or _runs."
     )
     return Grid(
         "Values from the authors' repositories and from leaderboards",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
@@ -11,7 +12,7 @@ import numpy as np
 
 from gluontricks.data import dataset_info, load_split
 from gluontricks.data.disk import open_pair
-from gluontricks.errors import GluontricksError
+from gluontricks.errors import DataError, GluontricksError
 from gluontricks.files import sha256_bytes
 from gluontricks.results.cells import sound
 from gluontricks.results.chains import Finding
@@ -61,13 +62,14 @@ def read_answers(results_dir: Path, record: Record) -> Optional[Answers]:
         return None
     if sha256_bytes(content) != (record["metrics"] or {}).get("predictions_sha256"):
         raise ValueError("it is not the file that the record names")
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        return Answers(arrays["predicted"], arrays["labels"])
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return Answers(arrays["predicted"], arrays["labels"])
+    except zipfile.BadZipFile as error:
+        raise ValueError("it holds no arrays") from error
 
 
-def check(
-    records: Sequence[Record], results_dir: Path, data_dir: Optional[Path] = None
-) -> Checked:
+def check(records: Sequence[Record], results_dir: Path, data_dir: Optional[Path] = None) -> Checked:
     """Check every stored prediction: its hash, its accuracy, and its labels where the data are.
 
     Parameters
@@ -76,7 +78,14 @@ def check(
     results_dir : Path
     data_dir : Path, optional
         Folder of the data sets.
+
+    Raises
+    ------
+    DataError
+        If a ``data_dir`` is named and is no folder.
     """
+    if data_dir is not None and not data_dir.is_dir():
+        raise DataError(f"there is no folder '{data_dir}'", "name that of the data sets")
     findings: List[Finding] = []
     whole = absent = with_data = 0
     truths: Dict[str, Optional[np.ndarray]] = {}
@@ -100,6 +109,7 @@ def check(
         whole += not problem
         findings += [Finding(name, None, problem)] if problem else []
     findings += teachers(results_dir)
+    findings += without_record(records, results_dir)
     return Checked(tuple(findings), whole, absent, with_data)
 
 
@@ -134,3 +144,18 @@ def teachers(results_dir: Path) -> List[Finding]:
             name = path.relative_to(results_dir).as_posix()
             found.append(Finding(name, None, "its hash is not the one in its name"))
     return found
+
+
+def without_record(records: Sequence[Record], results_dir: Path) -> List[Finding]:
+    """Return the predictions and teachers that no record names: in doubt if there is no record."""
+    known = {str(record.get("run_id")) for record in records}
+    files = [
+        *sorted((results_dir / FOLDER).glob("*.npz")),
+        *(path for path in sorted((results_dir / "teachers").glob("*")) if path.is_dir()),
+    ]
+    return [
+        Finding(f"{path.parent.name}/{path.name}", None, "no record is of this run",
+                serious=not records)
+        for path in files
+        if path.name.partition(".npz")[0] not in known
+    ]  # fmt: skip

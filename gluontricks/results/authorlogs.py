@@ -26,7 +26,9 @@ REPOSITORY = "dmlc/web-data"
 # A log of 600 epochs with a line every 50 batches has 10 MB.
 LIMIT_BYTES = 50_000_000
 # The folders of GluonCV's repository of logs, and of older revisions beside it.
-PLACE = re.compile(r"(?:(?:^|/)history/(?P<commit>[0-9a-f]{7,40}))?(?:^|/)(?P<file>gluoncv/logs/.+)$")
+PLACE = re.compile(
+    r"(?:(?:^|/)history/(?P<commit>[0-9a-f]{7,40}))?(?:^|/)(?P<file>gluoncv/logs/.+)$"
+)
 IMAGES = {"imagenet": "imagenet", "horovod": "imagenet", "cifar": "cifar10"}
 
 
@@ -241,6 +243,8 @@ def find_logs(paths: Sequence[Path]) -> List[Path]:
             continue
         inside = sorted([*path.rglob("*.log"), *path.rglob(f"*{EXTRACTED}")])
         if not inside:
-            raise DataError(f"there is no log in the folder '{path}'", "name a folder of *.log files")
+            raise DataError(
+                f"there is no log in the folder '{path}'", "name a folder of *.log files"
+            )
         found += inside
     return list(dict.fromkeys(found))

@@ -58,11 +58,13 @@ def read_heads(runs: Path) -> Tuple[Dict[str, Dict[str, Any]], List[Finding]]:
     try:
         heads = json.loads((runs / HEADS).read_text(encoding="utf-8"))
         for head in heads.values():
-            if set(head) != {"length", "sha256"} or head["length"] < 0:
+            whole = type(head["length"]) is int and head["length"] >= 0
+            if set(head) != {"length", "sha256"} or not whole:
                 raise ValueError("a head is a length and a hash")
     except FileNotFoundError:
-        return {}, []
-    except (ValueError, AttributeError, TypeError) as error:
+        gone = any(chain.lines for chain in chains(runs))
+        return {}, [Finding(HEADS, None, "it is missing")] if gone else []
+    except (ValueError, AttributeError, TypeError, KeyError, RecursionError) as error:
         return {}, [Finding(HEADS, None, f"it cannot be read: {error}")]
     return heads, []
 

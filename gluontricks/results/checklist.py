@@ -11,6 +11,10 @@ from gluontricks.results.declared import Declared, expand, protocol_of
 from gluontricks.results.tables import SCALE_OF, provenance
 
 Record = Mapping[str, Any]
+STATISTICS = (
+    "mean, standard deviation (n - 1), 95 % t interval over seeds; differences paired by seed"
+)
+TESTS = ", sign-flip and Welch tests, Holm within the table"
 
 
 def checklist(
@@ -35,15 +39,22 @@ def checklist(
         ("selection", "none: the recipes are the paper's, and the last epoch is reported"),
         ("number of runs", number_of_runs(joined.cells)),
         ("runs that failed", "; ".join(joined.failures) or "none"),
-        ("statistics", "mean, standard deviation (n - 1), 95 % t interval over seeds; differences "
-                       "paired by seed, sign-flip and Welch tests, Holm within the table"),
+        ("statistics", STATISTICS + (TESTS if scale == "full" else "; no test of reduced runs")),
         ("what seeds vary", listing(", ".join(r["seed"]["varied"] or ()) for r in runs.values())),
         ("infrastructure", provenance(cells) or "no runs"),
         ("time", time(runs.values())),
         ("code", listing(f"commit {(r['code'] or {}).get('commit')}" for r in runs.values())),
         ("command", f"python scripts/reproduce.py --paper {ablation.paper} --table "
-                    f"{ablation.table} --scale {scale} --seeds 6"),
+                    f"{ablation.table} --scale {scale} --seeds 6{as_run(cells)}"),
     ]  # fmt: skip
+
+
+def as_run(cells: Sequence[Cell]) -> str:
+    """Return the options with which a plan counts the runs there are, of the commonest setting."""
+    if not cells:
+        return ""
+    cell = max(cells, key=lambda one: len(one.records))
+    return f" --engine {cell.engine} --device {cell.device} --dtype {cell.dtype}"
 
 
 def data(entries: Iterable[Declared]) -> str:

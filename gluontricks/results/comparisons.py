@@ -78,7 +78,9 @@ def compared(
     name = line.entry.ablation.baseline_of(line.entry.row.label)
     other = lines.get((name, *line.key[1:]))
     if other is not None and name != line.entry.row.label:
-        facts["to_baseline"] = statistics.paired(line.cell.values(metric), other.cell.values(metric))
+        facts["to_baseline"] = statistics.paired(
+            line.cell.values(metric), other.cell.values(metric)
+        )
         facts["baseline"] = name
     return Compared(ours, **facts)
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
-from gluontricks.errors import IntegrityError
 from gluontricks.recipes import Published, cifar10_resnets, published
 from gluontricks.results.kept import csv_text, load_kept
 from gluontricks.results.words import escape
@@ -62,7 +59,9 @@ def document(
 def to_json(found: Mapping[str, Any]) -> str:
     """Return a document as text with one network, or one layer, in a line."""
     networks = _listed(found["networks"], " ")
-    layers = [f"  {json.dumps(name)}: {_listed(rows, '   ')}" for name, rows in found["layers"].items()]
+    layers = [
+        f"  {json.dumps(name)}: {_listed(rows, '   ')}" for name, rows in found["layers"].items()
+    ]
     return (
         f'{{\n "schema": {json.dumps(found["schema"])},\n "classes": {found["classes"]},\n'
         f' "networks": {networks},\n "layers": {{\n' + ",\n".join(layers) + "\n }\n}\n"
@@ -84,7 +83,9 @@ def load(results_dir: Union[str, Path]) -> Optional[Dict[str, Any]]:
 
     def sound(found: Any) -> bool:
         rows, whole = found["networks"], found["schema"] == SCHEMA
-        return whole and isinstance(found["layers"], dict) and all(tuple(r) == COLUMNS for r in rows)
+        return (
+            whole and isinstance(found["layers"], dict) and all(tuple(r) == COLUMNS for r in rows)
+        )
 
     return load_kept(
         Path(results_dir) / FILE,
@@ -203,4 +204,3 @@ def all_networks(found: Mapping[str, Any]) -> str:
 def networks_csv(found: Mapping[str, Any]) -> str:
     """Return the costs of all networks as CSV."""
     return csv_text(COLUMNS, [[row[name] for name in COLUMNS] for row in found["networks"]])
-

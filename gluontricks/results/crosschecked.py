@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 
-from gluontricks.errors import IntegrityError
-from gluontricks.results.kept import csv_text, load_kept
 from gluontricks.results.environment import code, hardware, software
+from gluontricks.results.kept import csv_text, load_kept
 from gluontricks.results.plain import plain
 from gluontricks.results.words import escape
 

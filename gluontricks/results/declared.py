@@ -90,9 +90,11 @@ def recipe_of(record: Mapping[str, Any]) -> Optional[Recipe]:
     if not isinstance(resolved, dict):
         return None
     try:
-        return Recipe.from_dict(resolved)
+        recipe = Recipe.from_dict(resolved)
     except (UsageError, TypeError):
         return None
+    named = isinstance(recipe.dataset, str) and isinstance(recipe.model, str)
+    return recipe if named else None
 
 
 def rows_of(recipe: Recipe, entries: Optional[Tuple[Declared, ...]] = None) -> List[Declared]:

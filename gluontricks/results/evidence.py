@@ -43,9 +43,7 @@ class Evidence:
         return "log agrees" if abs(value - printed.number) <= margin else "log differs"
 
 
-def evidence_of(
-    ablation: Ablation, records: Sequence[Mapping[str, Any]]
-) -> Dict[str, Evidence]:
+def evidence_of(ablation: Ablation, records: Sequence[Mapping[str, Any]]) -> Dict[str, Evidence]:
     """Return row -> its log, for the rows of a table whose log is among the records."""
     runs = {run.name: run for run in published_runs()}
     found: Dict[str, Evidence] = {}

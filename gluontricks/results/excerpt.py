@@ -18,7 +18,7 @@ TABLE, LABELS = "stitch-mixup/V", ("fine", "coarse")
 
 
 def excerpt(records: Sequence[Mapping[str, Any]]) -> str:
-    """Return the reduced runs of one table: a row of it in each line, a label set in each column."""
+    """Return the reduced runs of one table: a row of it a line, a label set a column."""
     table = ABLATIONS[TABLE]
     cells = found(table, records)
     lines = [

@@ -63,7 +63,9 @@ def to_latex(grid: Grid) -> str:
     lines += [" & ".join(_tex_cell(cell) for cell in row) + r" \\" for row in grid.rows]
     lines += [r"\bottomrule", r"\end{longtable}", "", tex(grid.caption), ""]
     notes = [f"\\textsuperscript{{{n}}} {tex(t)}" for n, t in enumerate(grid.footnotes, start=1)]
-    lines += [f"{note}\n" for note in (*notes, *(tex(note.replace("`", "")) for note in grid.notes))]
+    lines += [
+        f"{note}\n" for note in (*notes, *(tex(note.replace("`", "")) for note in grid.notes))
+    ]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 

@@ -34,8 +34,8 @@ EFFECT_MEANING = (
     "where the labels are not those that the paper is compared in."
 )
 P_MEANING = (
-    " p: sign-flip test over pairs of seeds, corrected by Holm within the table; with n pairs and k "
-    "tests the smallest cannot be below k x 2 / 2^n."
+    " p: sign-flip test over pairs of seeds, corrected by Holm within the table; with n pairs and "
+    "k tests the smallest cannot be below k x 2 / 2^n."
 )
 VERDICT_MEANING = (
     " Reproduced: equivalent within {margin} points (two one-sided tests, 3 runs or more); "
@@ -178,9 +178,7 @@ def metric_columns(metric: str, table: Table, notes: Footnotes, *, first: bool) 
     if full:
         found.append(told("p", lambda one: p_value(one.p_sign_flip)))
     else:
-        found.append(
-            (Column(EFFECT, True), lambda line: Cell(effect(line, metric)))
-        )
+        found.append((Column(EFFECT, True), lambda line: Cell(effect(line, metric))))
     return found
 
 
@@ -234,7 +232,9 @@ def measured(line: Line, metric: str) -> str:
     if found is None:
         return NOT_RUN
     timed_on = line.cell.timed_on if line.cell and metric in TIMES else ""
-    return f"{with_spread(found, metric)} ({', '.join([counted(found.n), *filter(None, [timed_on])])})"
+    return (
+        f"{with_spread(found, metric)} ({', '.join([counted(found.n), *filter(None, [timed_on])])})"
+    )
 
 
 def hours(line: Line) -> str:
@@ -294,10 +294,14 @@ def meanings(table: Table, titles: Sequence[str], *, ran: bool) -> str:
     pairs = (
         (", ours", OURS_MEANING),
         (EFFECT, EFFECT_MEANING),
-        (", published", PUBLISHED_MEANING), (", log", LOG_MEANING), (REPOSITORY, REPOSITORY_MEANING),
+        (", published", PUBLISHED_MEANING),
+        (", log", LOG_MEANING),
+        (REPOSITORY, REPOSITORY_MEANING),
         ("best epoch", BEST_MEANING),
-        ("difference", DIFFERENCE_MEANING), ("verdict", VERDICT_MEANING.format(margin=max(margins))), ("hours", HOURS_MEANING),
-    )  # fmt: skip
+        ("difference", DIFFERENCE_MEANING),
+        ("verdict", VERDICT_MEANING.format(margin=max(margins))),
+        ("hours", HOURS_MEANING),
+    )
     own = [title for title in titles if EFFECT not in title]
     found = [
         meaning
@@ -305,5 +309,3 @@ def meanings(table: Table, titles: Sequence[str], *, ran: bool) -> str:
         if any(part in title for title in (titles if part == EFFECT else own))
     ]
     return "".join(found) + (P_MEANING if "p" in titles and ran else "")
-
-

@@ -85,7 +85,7 @@ def _cifar(m: re.Match[str]) -> Event:
 
 
 def _batch(m: re.Match[str]) -> Event:
-    values = {"lr": float(value) for name, value in PAIR.findall(m[2]) if name == "lr"}
+    values = {name: float(value) for name, value in PAIR.findall(m[2]) if name == "lr"}
     return Event("batch", None, int(m[1]), values)
 
 
@@ -145,11 +145,14 @@ LINES: Tuple[Tuple[re.Pattern[str], Found], ...] = tuple(
         (rf"\[Epoch (\d{{1,6}})\] training: ((?:[\w-]+={NUMBER}\s*)+)$", _imagenet_train),
         (rf"\[Epoch (\d{{1,6}})\] (?:speed: (\d+) samples/sec\s+)?time cost: {NUMBER}$",
          _imagenet_time),
-        (rf"\[Epoch (\d{{1,6}})\] validation: err-top1={NUMBER} err-top5={NUMBER}$", _imagenet_test),
-        (rf"\[Epoch (\d{{1,6}})\] train={NUMBER} val={NUMBER} loss={NUMBER} time: {NUMBER}$", _cifar),
+        (rf"\[Epoch (\d{{1,6}})\] validation: err-top1={NUMBER} err-top5={NUMBER}$",
+         _imagenet_test),
+        (rf"\[Epoch (\d{{1,6}})\] train={NUMBER} val={NUMBER} loss={NUMBER} time: {NUMBER}$",
+         _cifar),
         (rf"Epoch\[(\d{{1,6}})\] Rank\[0\] Batch\[\d+\]\s+([a-z][\w-]*)={NUMBER}\s+lr={NUMBER}$",
          _horovod_batch),
-        (rf"Epoch\[(\d{{1,6}})\] Rank\[0\] Batch\[\d+\]\s+Time cost={NUMBER}\s+Train-metric={NUMBER}$",
+        (rf"Epoch\[(\d{{1,6}})\] Rank\[0\] Batch\[\d+\]\s+Time cost={NUMBER}"
+         rf"\s+Train-metric={NUMBER}$",
          _horovod_time),
         (rf"Epoch\[(\d{{1,6}})\]\s+Speed: {NUMBER} samples/sec$", _horovod_speed),
         (rf"Epoch\[(\d{{1,6}})\] Rank\[0\]\s+Validation-accuracy={NUMBER}"

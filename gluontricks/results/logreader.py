@@ -119,7 +119,8 @@ def parse(content: bytes, name: str) -> AuthorLog:
         reader.take(event)
     if len(reader.kinds) > 1:
         raise DataError(
-            f"'{shown}' mixes logs of {' and '.join(sorted(reader.kinds))}", "split it into its logs"
+            f"'{shown}' mixes logs of {' and '.join(sorted(reader.kinds))}",
+            "split it into its logs",
         )
     return reader.log(name, sha256_bytes(content))
 

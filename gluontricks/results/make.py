@@ -26,7 +26,7 @@ def file_stem(ablation: Ablation) -> str:
 
 
 def all_tables(results_dir: Union[str, Path]) -> Dict[str, str]:
-    """Return file name -> text of every table: the published ones, the cross-check's, networks' costs.
+    """Return file name -> text of every table: published ones, cross-check, networks' costs.
 
     Raises
     ------

@@ -20,8 +20,8 @@ from gluontricks.results.plain import anonymous, canonical, map_texts, plain, wi
 from gluontricks.results.schema import FIELDS, LABELS, OURS, SCHEMA, validate
 
 __all__ = [
-    "LABELS", "SCHEMA", "RunFacts", "build_record", "completed", "label_of", "label_set", "new_run_id",
-    "utc_now", "validate", "write_record",
+    "LABELS", "SCHEMA", "RunFacts", "build_record", "completed", "label_of", "label_set",
+    "new_run_id", "utc_now", "validate", "write_record",
 ]  # fmt: skip
 
 SMOKE_DATA = ("digits", "synthetic")

@@ -187,8 +187,40 @@ def load(results_dir: Union[str, Path]) -> List[Record]:
         If a line in a chain is no record.
     """
     records = entries(Path(results_dir))
-    replaced = {str(entry.get("supersedes")) for entry in records}
+    replaced = replacements(records)
     return [entry for entry in records if entry["run_id"] not in replaced]
+
+
+def replacements(records: Sequence[Record]) -> Dict[str, Record]:
+    """Return run id -> the valid record that supersedes it; none supersedes itself."""
+    return {
+        str(entry["supersedes"]): entry
+        for entry in records
+        if entry.get("supersedes")
+        and entry["supersedes"] != entry["run_id"]
+        and not validate(entry)
+    }
+
+
+def wrong_replacements(records: Sequence[Record]) -> List[Finding]:
+    """Return what is wrong with the runs that records say they supersede."""
+    by_id = {entry["run_id"]: entry for entry in records}
+    found: List[Finding] = []
+    for entry in records:
+        old = by_id.get(str(entry.get("supersedes")))
+        if not entry.get("supersedes"):
+            continue
+        problem = ""
+        if old is None:
+            problem = "is not there"
+        elif old is entry or old.get("supersedes") == entry["run_id"]:
+            problem = "supersedes it in turn"
+        elif any(old.get(name) != entry.get(name) for name in ("fingerprint", "seed")):
+            problem = "is of another recipe or seed"
+        if problem:
+            text = f"run '{entry['run_id']}' supersedes '{entry['supersedes']}', which {problem}"
+            found.append(Finding("runs", None, text))
+    return found
 
 
 def entries(results_dir: Path) -> List[Record]:
@@ -220,8 +252,10 @@ def verify(results_dir: Union[str, Path]) -> List[Finding]:
     for writer in sorted({*heads, *found}):
         chain = found.get(writer, Chain(writer, (), 0))
         findings += verify_head(chain, heads.get(writer))
-    ids = [entry["run_id"] for chain in found.values() for entry in map(parsed, chain.lines)
-           if entry is not None]  # fmt: skip
+    records = [entry for chain in found.values() for entry in map(parsed, chain.lines)
+               if entry is not None]  # fmt: skip
+    findings += wrong_replacements(records)
+    ids = [entry["run_id"] for entry in records]
     twice = sorted({run_id for run_id in ids if ids.count(run_id) > 1})
     return findings + [Finding("runs", None, f"run '{i}' was added twice") for i in twice]
 

@@ -124,6 +124,8 @@ def _shape(value: Any, form: Any, where: str) -> Iterator[str]:
         yield f"'{where}' is no {'list' if isinstance(form, list) else 'object'}"
     elif isinstance(form, list):
         for index, item in enumerate(value):
+            if item is None:
+                yield f"'{where}[{index}]' is null"
             yield from _shape(item, form[0], f"{where}[{index}]")
     else:
         yield from _group(value, form, where)
@@ -147,6 +149,8 @@ def _words(record: Dict[str, Any]) -> Iterator[str]:
         yield f"run_id is {record['run_id']!r}, not a plain name"
     if record["source"] is None:
         yield from (f"'{name}' is not known" for name in KNOWN if record[name] is None)
+        if (record["seed"] or {}).get("root") is None:
+            yield "'seed.root' is not known"
         closed: Tuple[Tuple[str, Tuple[str, ...]], ...] = (
             ("status", STATUSES), ("scale", SCALES), ("label", OURS),
         )  # fmt: skip

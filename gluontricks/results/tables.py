@@ -163,9 +163,7 @@ def reduction(ablation: Ablation, scale: str) -> Tuple[str, ...]:
     return (f"Reduced runs: {words}.", *((caveat,) if caveat else ()))
 
 
-def by_row(
-    ablation: Ablation, published: Iterable[Published]
-) -> Dict[str, Dict[str, Published]]:
+def by_row(ablation: Ablation, published: Iterable[Published]) -> Dict[str, Dict[str, Published]]:
     """Return row -> metric -> the printed value of a table."""
     printed: Dict[str, Dict[str, Published]] = {}
     for value in published:

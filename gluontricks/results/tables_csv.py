@@ -13,11 +13,11 @@ from gluontricks.results.words import clean
 
 COLUMNS = (
     "id", "paper", "table", "row", "labels", "compared", "recipe", "fingerprint", "metric",
-    "published", "published_std", "published_runs", "ours_mean", "ours_std", "ours_low", "ours_high",
-    "runs", "best_epoch_mean", "to_published", "to_published_low", "to_published_high", "verdict",
-    "baseline", "to_baseline", "to_baseline_low", "to_baseline_high", "pairs", "p_sign_flip",
-    "p_sign_flip_holm", "p_welch", "p_welch_holm", "label", "protocol", "engine", "device", "dtype",
-    "hours", "seeds", "run_ids", "log", "log_value", "log_verdict",
+    "published", "published_std", "published_runs", "ours_mean", "ours_std", "ours_low",
+    "ours_high", "runs", "best_epoch_mean", "to_published", "to_published_low", "to_published_high",
+    "verdict", "baseline", "to_baseline", "to_baseline_low", "to_baseline_high", "pairs",
+    "p_sign_flip", "p_sign_flip_holm", "p_welch", "p_welch_holm", "label", "protocol", "engine",
+    "device", "dtype", "hours", "seeds", "run_ids", "log", "log_value", "log_verdict",
 )  # fmt: skip
 
 

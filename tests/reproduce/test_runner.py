@@ -117,6 +117,65 @@ def test_a_run_that_diverged_stays_in_the_registry_and_is_not_run_again(tmp_path
     assert len(training.ran) == len(plan(REDUCED))
 
 
+def test_a_teacher_that_diverged_teaches_nobody_and_its_students_say_so(tmp_path, training) -> None:
+    training.codes["stitch-teacher-reduced seed 0"] = 80
+    rows = ("Interp. Mixup", "Interp. Mixup w/ Distill.")
+    jobs = plan(replace(REDUCED, rows=rows, seeds=1))
+    for _ in range(2):
+        context = context_in(tmp_path, poll_seconds=0.01)
+        run_workers(jobs, context, workers=1)
+        student = next(job for job in jobs if job.teacher is not None)
+        assert list(context.failed) == [student.key]
+        assert (
+            "stitch-teacher-reduced seed 0, is diverged (loss is nan)"
+            in context.failed[student.key][0]
+        )
+    titles = [title for title, _ in training.ran]
+    assert sorted(titles) == ["stitch-V-interp-reduced seed 0", "stitch-teacher-reduced seed 0"]
+
+
+def test_parameters_of_a_teacher_are_kept_before_its_record_is_added(
+    tmp_path, training, monkeypatch
+) -> None:
+    del training
+    done = []
+    add = registry.add
+    monkeypatch.setattr(runner, "keep_teacher", lambda *_: done.append("kept") or True)
+    monkeypatch.setattr(registry, "add", lambda *a, **k: done.append("added") or add(*a, **k))
+    jobs = plan(replace(REDUCED, rows=("Interp. Mixup w/ Distill.",), seeds=1))
+    run_workers(jobs, context_in(tmp_path, poll_seconds=0.01), workers=1)
+    assert done == ["kept", "added", "added"]
+
+
+def test_how_a_process_ended_is_told_from_this_try_alone(tmp_path) -> None:
+    log = tmp_path / "log"
+    log.write_text("error: the disk is full\nremedy: free some\n")
+    before = runner.size_of(log)
+    assert runner.last_error(log, before) == f"see '{log}'"
+    with log.open("a") as stream:
+        stream.write("error: another cause\nremedy: another\n")
+    assert runner.last_error(log, before) == "another cause"
+    assert runner.ending(-signal.SIGKILL) == "was ended by SIGKILL"
+    assert runner.ending(74) == "ended with code 74"
+
+
+def test_a_process_that_starts_as_the_signal_comes_gets_it_too(tmp_path) -> None:
+    context = context_in(tmp_path)
+    context.work.mkdir()
+    context.stop.set()
+    context.signal = signal.SIGINT
+    began = time.monotonic()
+    words = [sys.executable, "-c", "import time; time.sleep(60)"]
+    assert runner.run_process(plan(REDUCED)[0], words, context) != 0
+    assert time.monotonic() - began < 30
+
+
+def test_claims_lie_with_the_records_wherever_the_runs_are(tmp_path) -> None:
+    one = Context(tmp_path / "results", tmp_path / "fast", Machine(1), print)
+    other = Context(tmp_path / "results", tmp_path / "disk", Machine(1), print)
+    assert one.claims == other.claims == tmp_path / "results" / "work" / "claims"
+
+
 def test_a_run_that_fails_is_told_the_others_go_on_and_it_is_tried_again(
     tmp_path, training
 ) -> None:
@@ -148,6 +207,8 @@ def test_what_another_machine_has_claimed_is_waited_for_and_not_run_twice(
     worker.start()
     time.sleep(0.2)
     assert training.ran == []
+    told = [line for line in context.lines if "another process has claimed it" in line]
+    assert told == [f"{jobs[0].title}: waiting, another process has claimed it"]
     # The other machine finishes: its record comes with the shared folder.
     training(jobs[0], [], context_in(tmp_path / "other"))
     registry.add(context_in(tmp_path / "other").folder(jobs[0]), context.results, writer="b")
@@ -200,10 +261,11 @@ def trials(tmp_path_factory):
 
 
 def start(folder, *words):
-    """Start the script on a folder, in a process of its own."""
+    """Start the script on a folder, in a process of its own, whose output is a pipe."""
+    env = {k: v for k, v in environment().items() if k != "PYTHONUNBUFFERED"}
     return subprocess.Popen(
         [sys.executable, str(SCRIPT), *SMOKE, "--threads", "1", "--out", str(folder), *words],
-        env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
 
 
@@ -302,6 +364,8 @@ def test_two_workers_of_a_real_ray_cluster_divide_the_runs(tmp_path, trials) -> 
         (("--paper", "stitch-mixup", "--scale", "huge"), 2, "--scale"),
         (("--paper", "stitch-mixup", "--scale", "smoke", "--results", "x"), 2, "--results"),
         (("--paper", "imagenette", "--scale", "reduced"), 2, "no row of imagenette/text"),
+        (("--paper", "stitch-mixup"), 2, "there is no registry in 'results' here"),
+        (("--paper", "stitch-mixup", "--dry-run", "--ray"), 2, "--ray would have no effect"),
         ((), 2, "--paper"),
     ],
 )  # fmt: skip
@@ -333,6 +397,52 @@ def test_a_plan_of_more_than_a_day_wants_a_yes(tmp_path, monkeypatch) -> None:
     # 120 epochs of 50,000 images at 100 a second, and evaluations of 10,000 at twice that.
     assert baseline["seconds"] == pytest.approx(120 * (50_000 / 100 + 10_000 / 200))
     assert told["seconds"] > 86_400
+    # More runs at a time than there are cores end no sooner.
+    many = command(*words, "--jobs", "1000", "--threads", "1", main=script)
+    assert (many.code, "more than a day" in many.err) == (2, True)
+
+
+@pytest.mark.usefixtures("training")
+def test_a_plan_of_which_a_part_is_unknown_and_the_rest_takes_days_wants_a_yes_too(
+    tmp_path, monkeypatch
+) -> None:
+    from gluontricks.reproduce import costs
+
+    def measured(recipe, *_):
+        if recipe.model != "resnet56_v1":
+            raise costs.TrialError("no memory", "a larger machine")
+        return {"images_per_s": 100.0, "params": 861_620}
+
+    monkeypatch.setattr(costs, "measured", measured)
+    words = ("--paper", "stitch-mixup", "--table", "V", "--results", tmp_path, "--labels", "fine")
+    done = command(*words, "--seeds", "6", main=script)
+    assert done.code == 2
+    assert "the plan takes at least" in done.err
+    assert "in all: at least" in done.out
+
+
+def test_a_plan_says_which_of_its_runs_are_there_in_another_precision(
+    tmp_path, monkeypatch, finished
+) -> None:
+    from gluontricks.reproduce import costs
+
+    monkeypatch.setattr(costs, "measured", lambda *_: {"images_per_s": 1000.0, "params": 273_124})
+    for seed in range(2):
+        folder = finished("stitch-III-baseline-reduced", seed, dtype="bfloat16")
+        registry.add(folder, tmp_path / "results", writer="a")
+    words = ("--paper", "stitch-mixup", "--table", "I", "--scale", "reduced", "--labels", "fine")
+    words = (*words, "--seeds", "3", "--results", tmp_path / "results", "--dry-run")
+    told = command(*words, main=script).out
+    assert "3 of 3 runs to do" in told
+    assert "2 of them are there as mxnet, cpu, bfloat16: --engine mxnet --device cpu " in told
+    assert "1 of 3 runs to do" in command(*words, "--dtype", "bfloat16", main=script).out
+
+
+def test_smoke_runs_are_refused_in_a_folder_with_a_registry(tmp_path, finished) -> None:
+    registry.add(finished("stitch-III-mixup"), tmp_path, writer="a")
+    done = command(*SMOKE, "--out", tmp_path, main=script)
+    assert done.code == 2
+    assert "has a registry, and smoke runs are no results" in done.err
 
 
 def test_without_its_data_a_plan_names_the_cause_instead_of_a_time(tmp_path, monkeypatch) -> None:

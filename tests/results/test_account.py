@@ -51,7 +51,8 @@ def test_every_status_is_one_of_the_closed_list_and_has_a_reason() -> None:
 @pytest.mark.parametrize(
     ("key", "status"),
     [
-        ("bag-of-tricks/5/resnet-50-d/flops_G", "exact"), ("bag-of-tricks/5/resnet-50/params_M", "differs"),
+        ("bag-of-tricks/5/resnet-50-d/flops_G", "exact"),
+        ("bag-of-tricks/5/resnet-50/params_M", "differs"),
         ("bag-of-tricks/text/recipe/temperature", "recipe setting"),
         ("stitch-mixup/text/gain-abstract/top1_relative_gain_pct", "recomputed"),
         ("bag-of-tricks/2/resnet-50-reference/top1", "quoted from others"),
@@ -87,7 +88,9 @@ def test_a_full_run_goes_before_a_log_and_a_reduced_run_and_those_stay_as_eviden
     assert dict(found.evidence)["MEASURED-REDUCED"] == "fine 30.00 (1 run, mxnet)"
 
 
-def test_a_run_on_labels_that_the_paper_is_not_compared_in_measures_no_published_value(record) -> None:
+def test_a_run_on_labels_that_the_paper_is_not_compared_in_measures_no_published_value(
+    record,
+) -> None:
     key = "stitch-mixup/III/mixup/top1"
     assert statuses([record("stitch-III-mixup", 0, 60.0)])[key].status == "not run"
 
@@ -101,8 +104,10 @@ def test_a_row_that_is_not_run_names_the_recipe_that_would_run_it() -> None:
     ("key", "told"),
     [
         # The contradictions that the papers have, by hand from their tables.
-        ("bag-of-tricks/text/loss-linear-scaling-alone/top1_loss", "does not follow: 75.87 - 75.17 = 0.70"),
-        ("bag-of-tricks/text/gain-batch-1024-and-fp16/top1_gain", "does not follow: 76.21 - 75.87 = 0.34"),
+        ("bag-of-tricks/text/loss-linear-scaling-alone/top1_loss",
+         "does not follow: 75.87 - 75.17 = 0.70"),
+        ("bag-of-tricks/text/gain-batch-1024-and-fp16/top1_gain",
+         "does not follow: 76.21 - 75.87 = 0.34"),
         ("bag-of-tricks/text/gain-resnet-50-b/top1_gain", "follows: 76.66 - 76.21 = 0.45"),
         ("stitch-mixup/text/gain-warmup-20/top1_relative_gain_pct",
          "does not follow: 100 x (76.99 / 74.92 - 1) = 2.762947"),
@@ -132,7 +137,10 @@ def test_a_value_that_is_printed_again_has_the_status_of_the_first(record) -> No
     made = record("bag-6-resnet50d-mixup-distill", 0, 79.3)
     made["data"].update(n_train=1_281_167, n_eval=50_000)
     full = statuses([made])
-    for key in ("bag-of-tricks/1/resnet-50-tricks/top1", "bag-of-tricks/text/abstract-resnet-50-after/top1"):
+    for key in (
+        "bag-of-tricks/1/resnet-50-tricks/top1",
+        "bag-of-tricks/text/abstract-resnet-50-after/top1",
+    ):
         assert statuses()[key].status == "not run"
         assert full[key].status == "measured in full"
     assert full["bag-of-tricks/text/abstract-resnet-50-after/top1"].reason.endswith(
@@ -143,13 +151,19 @@ def test_a_value_that_is_printed_again_has_the_status_of_the_first(record) -> No
 @pytest.mark.parametrize(
     ("blocks", "stem", "count"),
     [
-        ("[[Basic,3,64,0.1],[Basic,5,128,0.1],[Bottleneck,26,256,0.1],[Bottleneck,5,512,0.1]]", 5, 4_997_194),
-        ("[[Basic,2,64,0.1,2],[Basic,2,128,0.1,2],[Basic,2,256,0.1,2],[Basic,2,512,0.1,2]]", 3, 5_069_130),
-        ("[[Basic,3,64,0.1],[Basic,5,128,0.1],[Bottleneck,9,256,0.1],[Bottleneck,9,512,0.1]]", 5, 4_920_650),
-        ("[[Bottleneck,2,128,null],[Bottleneck,6,256,null],[Bottleneck,6,512,null],[Bottleneck,2,1024,null]]", 3, 4_902_794),
+        ("[[Basic,3,64,0.1],[Basic,5,128,0.1],[Bottleneck,26,256,0.1],[Bottleneck,5,512,0.1]]",
+         5, 4_997_194),
+        ("[[Basic,2,64,0.1,2],[Basic,2,128,0.1,2],[Basic,2,256,0.1,2],[Basic,2,512,0.1,2]]",
+         3, 5_069_130),
+        ("[[Basic,3,64,0.1],[Basic,5,128,0.1],[Bottleneck,9,256,0.1],[Bottleneck,9,512,0.1]]",
+         5, 4_920_650),
+        ("[[Bottleneck,2,128,null],[Bottleneck,6,256,null],[Bottleneck,6,512,null],"
+         "[Bottleneck,2,1024,null]]", 3, 4_902_794),
     ],
 )  # fmt: skip
-def test_parameters_follow_from_a_list_of_blocks_as_the_authors_code_counts_them(blocks, stem, count) -> None:
+def test_parameters_follow_from_a_list_of_blocks_as_the_authors_code_counts_them(
+    blocks, stem, count
+) -> None:
     # The first two are printed in the paper, the others in the authors' repository.
     assert parameters(blocks, stem) == count
 

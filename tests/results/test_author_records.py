@@ -147,9 +147,7 @@ def test_the_committed_chain_is_whole_and_moves_no_column_but_that_of_logs(tmp_p
     assert without_logs(lacking) == without_logs(all_of_them)
     changed = {name for name, text in lacking.items() if text != all_of_them[name]}
     assert changed == {
-        f"bag-of-tricks-table-{number}.{kind}"
-        for number in "2456"
-        for kind in ("md", "csv", "tex")
+        f"bag-of-tricks-table-{number}.{kind}" for number in "2456" for kind in ("md", "csv", "tex")
     } | {f"account.{kind}" for kind in ("md", "csv", "tex")}
 
 
@@ -231,7 +229,7 @@ def test_one_bad_log_and_none_is_added(folder: Path, tmp_path: Path) -> None:
         import_logs([tmp_path / "empty"], tmp_path / "results")
 
 
-def test_flags_that_do_not_belong_to_the_action_are_errors(tmp_path: Path) -> None:
+def test_flags_that_do_not_belong_to_the_action_are_errors() -> None:
     assert "needs logs" in command("results", "import-log").err
     assert "--origin would have no effect" in command("results", "verify", "--origin", "a/b").err
 

@@ -63,9 +63,11 @@ def test_a_printed_deviation_of_four_runs_enters_the_comparison(record) -> None:
     assert found["verdict"] == "reproduced"
 
 
-def test_rows_are_compared_with_their_baseline_by_seed_and_corrected_within_the_table(record) -> None:
+def test_rows_are_compared_with_their_baseline_by_seed_and_corrected_within_the_table(
+    record,
+) -> None:
     base, cosine, smooth = (
-        {s: v for s, v in enumerate(values)}
+        dict(enumerate(values))
         for values in (
             (75.0, 75.2, 74.9, 75.1, 75.3, 74.8), (76.0, 76.1, 76.0, 75.9, 76.4, 76.1),
             (75.1, 75.0, 75.0, 75.2, 75.1, 75.0),
@@ -90,7 +92,9 @@ def test_rows_are_compared_with_their_baseline_by_seed_and_corrected_within_the_
     assert found["Baseline", "fine"]["baseline"] == ""
 
 
-def test_reduced_runs_have_a_table_of_their_own_without_verdicts_tests_or_published_values(record) -> None:
+def test_reduced_runs_have_a_table_of_their_own_without_verdicts_tests_or_published_values(
+    record,
+) -> None:
     records = [
         record(f"stitch-III-{name}-reduced", s, v + s)
         for name, v in (("baseline", 20.0), ("cosine", 30.0))
@@ -170,8 +174,9 @@ def test_latex_has_as_many_cells_in_every_row_and_escapes_every_word(record) -> 
 
 def test_a_character_that_latex_takes_for_its_own_is_spelled_out() -> None:
     assert tex("5 % of a_b & c ± d") == r"5 \% of a\_b \& c $\pm$ d"
-    grid = Grid("T", (Column("a"), Column("b", numeric=True)), ((Cell("x", 1), Cell("1", grey=True)),),
-                "c", ("note",), ("`code`",))  # fmt: skip
+    columns = (Column("a"), Column("b", numeric=True))
+    rows = ((Cell("x", 1), Cell("1", grey=True)),)
+    grid = Grid("T", columns, rows, "c", ("note",), ("`code`",))
     text = to_latex(grid)
     assert r"x\textsuperscript{1} & \textit{1} \\" in text
     assert r"\begin{longtable}{lr}" in text

@@ -10,6 +10,7 @@ import pytest
 from running import command
 
 from gluontricks.figures.make import all_figures
+from gluontricks.files import sha256_bytes
 from gluontricks.report.make import page
 from gluontricks.results import registry
 from gluontricks.results.chains import START, line_hash
@@ -29,6 +30,12 @@ def chained(entries):
     return "".join(line + "\n" for line in lines)
 
 
+def forged(record, **changes):
+    """Return the config of a record with other fields, and the hash that these have."""
+    resolved = {**record["config"]["resolved"], **changes}
+    return {"resolved": resolved, "sha256": sha256_bytes(canonical(resolved).encode())}
+
+
 @pytest.fixture
 def odd(record, tmp_path):
     """The committed results, and a chain of records that lack fields or hold others' kinds."""
@@ -36,9 +43,19 @@ def odd(record, tmp_path):
     shutil.copytree(RESULTS, results, ignore=shutil.ignore_patterns("*.safetensors"))
     whole = record("stitch-III-mixup", 0, 78.0)
     entries = [{"run_id": "bare"}, {**whole, "run_id": "kinds", "metrics": [1], "epochs": "x"}]
-    entries += [{k: v for k, v in {**whole, "run_id": f"no-{name}"}.items() if k != name}
-                for name in ("source", "metrics", "config", "seed", "status", "hardware", "rows")]
+    entries += [
+        {k: v for k, v in {**whole, "run_id": f"no-{name}"}.items() if k != name}
+        for name in ("source", "metrics", "config", "seed", "status", "hardware", "rows")
+    ]
     entries.append({**whole, "run_id": "high", "metrics": {**whole["metrics"], "top1": 1e9}})
+    # Nulls where everything that reads a record takes them for texts and objects.
+    entries += [
+        {**whole, "run_id": "null-epoch", "epochs": [None]},
+        {**whole, "run_id": "null-row", "rows": [None]},
+        {**whole, "run_id": "null-word", "code": {**whole["code"], "command": [None]}},
+        {**whole, "run_id": "null-seed", "seed": None},
+        {**whole, "run_id": "no-name", "config": forged(whole, dataset={"a": 1})},
+    ]
     (results / "runs" / "odd.jsonl").write_text(chained(entries))
     return results
 
@@ -48,7 +65,7 @@ def test_tables_page_and_figures_are_made_without_the_records_that_are_not_valid
     assert "Record no-metrics is not valid and is left out." in tables["stitch-mixup-table-3.md"]
     assert "78.00" not in tables["stitch-mixup-table-3.md"]
     text = page(odd)
-    assert "10 records are not valid and are left out." in text
+    assert "15 records are not valid and are left out." in text
     assert "run-no-metrics" not in text
     assert all_figures(odd)
 
@@ -64,7 +81,7 @@ def test_no_action_breaks_on_them(odd, words) -> None:
 def test_verify_names_each_of_them(odd) -> None:
     done = command("results", "verify", "--results", odd)
     assert done.code == 81
-    for number in range(1, 11):
+    for number in range(1, 16):
         assert f"odd.jsonl:{number}  " in done.out
 
 

@@ -111,6 +111,51 @@ def test_a_kept_teacher_whose_bytes_changed_is_found(keep, tmp_path) -> None:
     assert verify(tmp_path).code == 81
 
 
+def test_what_no_record_is_of_is_told_and_in_doubt_where_there_is_no_record(keep, tmp_path) -> None:
+    run = keep("stitch-III-mixup", 0, 790)
+    results = tmp_path / "results"
+    shutil.copy(results / "predictions" / f"{run}.npz", results / "predictions" / "other.npz")
+    done = verify(tmp_path)
+    assert (done.code, "predictions/other.npz  no record is of this run" in done.out) == (0, True)
+    shutil.rmtree(results / "runs")
+    assert verify(tmp_path).code == 81
+
+
+def test_data_that_are_named_must_be_there(keep, tmp_path) -> None:
+    keep("stitch-III-mixup", 0, 790)
+    done = verify(tmp_path, "--data-dir", tmp_path / "nowhere")
+    assert done.code == 65
+    assert "there is no folder" in done.err.splitlines()[0]
+
+
+def test_predictions_that_are_no_archive_are_a_finding(record, tmp_path) -> None:
+    folder = tmp_path / "results" / "predictions"
+    folder.mkdir(parents=True)
+    made = record("stitch-III-mixup", 0, 79.0)
+    (folder / f"{made['run_id']}.npz").write_bytes(b"PK\x03\x04 no archive")
+    made["metrics"]["predictions_sha256"] = sha256_bytes(b"PK\x03\x04 no archive")
+    run = tmp_path / "run"
+    run.mkdir()
+    write_record(run / "record.json", made)
+    registry.add(run, tmp_path / "results", writer="a")
+    done = verify(tmp_path)
+    assert done.code == 81
+    assert f"predictions/{made['run_id']}.npz  it holds no arrays" in done.out
+
+
+def test_teachers_that_changed_places_cannot_have_taught_their_students(tmp_path) -> None:
+    results = tmp_path / "results"
+    shutil.copytree(RESULTS, results)
+    one, other = sorted((results / "teachers").iterdir())
+    one.rename(results / "place")
+    other.rename(one)
+    (results / "place").rename(other)
+    done = verify(tmp_path)
+    assert done.code == 81
+    for folder in (one, other):
+        assert f"teachers/{folder.name}  its parameters taught none of its students" in done.out
+
+
 def test_the_committed_results_are_whole() -> None:
     done = command("results", "verify", "--results", RESULTS)
     assert done.code == 0, done.out + done.err

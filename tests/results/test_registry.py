@@ -17,6 +17,55 @@ from gluontricks.results.chains import HEADS
 BASELINE = "stitch-III-baseline"
 
 
+def test_missing_heads_are_named_as_such(finished, tmp_path: Path) -> None:
+    for seed in range(2):
+        registry.add(finished(BASELINE, seed), tmp_path, writer="a")
+    (tmp_path / "runs" / HEADS).unlink()
+    assert (HEADS, "it is missing") in [(f.file, f.problem) for f in registry.verify(tmp_path)]
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a": {"length": 5.0, "sha256": "x"}}', "[" * 200_000, '{"a": {}}']
+)
+def test_heads_that_are_none_are_a_finding_and_no_crash(filled: Path, text: str) -> None:
+    (filled / "runs" / HEADS).write_text(text)
+    assert any(f.problem.startswith("it cannot be read") for f in serious(filled))
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"supersedes": "nobody"}, "which is not there"),
+        ({"supersedes": "new"}, "which supersedes it in turn"),
+        ({"supersedes": "old", "seed": 7}, "which is of another recipe or seed"),
+        ({"supersedes": "old"}, ""),
+    ],
+)
+def test_only_a_record_of_the_same_run_supersedes_another(
+    record, tmp_path: Path, changes, problem
+) -> None:
+    from gluontricks.results.records import write_record
+
+    for name in ("old", "new"):
+        seed = changes.get("seed", 0) if name == "new" else 0
+        made = record(BASELINE, seed, run_id=name)
+        made["supersedes"] = changes["supersedes"] if name == "new" else None
+        (tmp_path / name).mkdir()
+        write_record(tmp_path / name / "record.json", made)
+        registry.add(tmp_path / name, tmp_path / "results", writer="a")
+    found = [finding.problem for finding in serious(tmp_path / "results")]
+    assert [text for text in found if problem in text] if problem else found == []
+    loaded = [entry["run_id"] for entry in registry.load(tmp_path / "results")]
+    assert "new" in loaded
+
+
+def test_a_record_that_is_not_valid_supersedes_nothing(filled: Path) -> None:
+    first = registry.load(filled)[0]["run_id"]
+    line = registry.canonical({"run_id": "x", "supersedes": first}) + "\n"
+    (filled / "runs" / "c.jsonl").write_text(line)
+    assert first in [entry["run_id"] for entry in registry.load(filled)]
+
+
 @pytest.fixture
 def filled(finished, tmp_path: Path) -> Path:
     """A registry of three runs by one writer and one by another."""

@@ -144,9 +144,7 @@ def test_a_printed_deviation_enters_as_in_welchs_test(values, target, std, n) ->
     assert (low <= 0 <= high) == (test.pvalue >= 0.05) or test.pvalue == pytest.approx(0.05)
     plain = statistics.to_published(summary(values), target).interval
     assert found.mean == pytest.approx(np.mean(values) - target)
-    assert plain == pytest.approx(
-        [end - target for end in summary(values).interval], abs=1e-9
-    )
+    assert plain == pytest.approx([end - target for end in summary(values).interval], abs=1e-9)
 
 
 @pytest.mark.parametrize(
