@@ -1,71 +1,66 @@
-"""Charts as inline SVG: curves with bands over seeds, and how the runs of a table lie."""
+"""Charts of a table's runs: curves with bands over seeds, and how the runs lie."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import List, Optional, Sequence, Tuple
+from typing import List, Sequence, Tuple
 
+from gluontricks.report.axes import (
+    BOTTOM,
+    HEIGHT,
+    LEFT,
+    RIGHT,
+    TOP,
+    WIDTH,
+    Axis,
+    across,
+    caption,
+    frame,
+    heading,
+    joined,
+    padded,
+    picture,
+    scale,
+    span,
+)
 from gluontricks.report.html import text
 from gluontricks.results.cells import Cell
-from gluontricks.results.statistics import summary
+from gluontricks.results.statistics import Summary, summary
 
-WIDTH, HEIGHT = 520, 260
-LEFT, RIGHT, TOP, BOTTOM = 44, 10, 12, 34
-ROW = 22
+ROW = 32
 COLOURS = 9
 # Beyond so many rows a chart of curves cannot be read.
 MOST_CURVES = 12
+# The first curve is whole; every other one has a pattern of its own, so that colour is not needed.
+DASHES = ("", "6 3", "2 2", "8 3 2 3", "4 4", "10 4", "1 3", "8 2 2 2 2 2", "12 3 4 3", "3 6",
+          "6 2 1 2", "14 4")  # fmt: skip
+APART = 11
+
+Point = Tuple[int, List[float]]
 
 
 @dataclass(frozen=True)
 class Series:
-    """One row's runs: its name, the number of its colour, and its cell."""
+    """One row's runs: its name, its place in the table, and its cell."""
 
     name: str
-    colour: int
+    place: int
     cell: Cell
 
     @property
     def paint(self) -> str:
         """The colour as the page's style names it."""
-        return f"var(--c{self.colour % COLOURS})"
+        return f"var(--c{self.place % COLOURS})"
 
     @property
-    def dashes(self) -> str:
-        """A pattern that tells colours apart where they come round again."""
-        return ' stroke-dasharray="5 3"' if self.colour >= COLOURS else ""
+    def stroke(self) -> str:
+        """The attributes of its curve."""
+        dashes = DASHES[self.place % len(DASHES)]
+        pattern = f' stroke-dasharray="{dashes}"' if dashes else ""
+        return f'fill="none" stroke="{self.paint}" stroke-width="1.8"{pattern}'
 
 
-@dataclass(frozen=True)
-class Axis:
-    """A linear axis: from ``low`` to ``high`` in data, from ``start`` to ``end`` on the page."""
-
-    low: float
-    high: float
-    start: float
-    end: float
-
-    def at(self, value: float) -> float:
-        """Return where a value lies."""
-        share = (value - self.low) / (self.high - self.low)
-        return round(self.start + share * (self.end - self.start), 1)
-
-    def ticks(self) -> List[float]:
-        """Return some round values, in order."""
-        step = nice((self.high - self.low) / 5)
-        first = math.ceil(self.low / step - 1e-9)
-        count = math.floor(self.high / step + 1e-9) - first
-        return [round((first + i) * step, 6) for i in range(count + 1)]
-
-
-def nice(step: float) -> float:
-    """Return the round number, 1, 2 or 5 times a power of ten, at or above a step."""
-    power = 10 ** math.floor(math.log10(step))
-    return next(m * power for m in (1, 2, 5, 10) if m * power >= step - 1e-12)
-
-
-def curve_of(cell: Cell) -> List[Tuple[int, List[float]]]:
+def curve_of(cell: Cell) -> List[Point]:
     """Return epoch -> the top-1 of every run, for the epochs that all of them have."""
     runs = [
         {e["epoch"]: e["top1"] for e in record["epochs"] or () if e["top1"] is not None}
@@ -85,22 +80,43 @@ def curves(series: Sequence[Series], title: str) -> str:
     last = max(points[-1][0] for _, points in drawn)
     x = Axis(1, max(last, 2), LEFT, WIDTH - RIGHT)
     y = Axis(*padded(min(values), max(values)), HEIGHT - BOTTOM, TOP)
-    parts = [*frame(x, y), caption("epoch", WIDTH - RIGHT, HEIGHT - 4, "end"),
-             caption("top-1, %", 4, TOP - 2, "start")]  # fmt: skip
+    parts = [*frame(x, y), caption("epoch", WIDTH - 4, HEIGHT - 4, "end"),
+             caption("top-1, %", 2, 11, "start")]  # fmt: skip
     for one, points in drawn:
-        means = [(epoch, summary(found)) for epoch, found in points]
-        if all(found.std is not None for _, found in means):
-            upper = [(x.at(e), y.at(f.mean + (f.std or 0))) for e, f in means]
-            lower = [(x.at(e), y.at(f.mean - (f.std or 0))) for e, f in reversed(means)]
-            parts.append(
-                f'<polygon points="{joined(upper + lower)}" fill="{one.paint}" opacity="0.15"/>'
-            )
-        line = joined([(x.at(e), y.at(f.mean)) for e, f in means])
-        parts.append(
-            f'<polyline points="{line}" fill="none" stroke="{one.paint}" stroke-width="1.8"'
-            f"{one.dashes}><title>{text(one.name)}</title></polyline>"
-        )
+        parts += curve(one, points, x, y)
+    parts += ends(drawn, x, y)
     return picture(parts, HEIGHT, title) + legend([one for one, _ in drawn])
+
+
+def curve(one: Series, points: Sequence[Point], x: Axis, y: Axis) -> List[str]:
+    """Return one row's curve and, where there are two runs or more, its band."""
+    means = [(epoch, summary(found)) for epoch, found in points]
+    parts: List[str] = []
+    if all(found.std is not None for _, found in means):
+        upper = [(x.at(e), y.at(f.mean + (f.std or 0))) for e, f in means]
+        lower = [(x.at(e), y.at(f.mean - (f.std or 0))) for e, f in reversed(means)]
+        parts.append(
+            f'<polygon points="{joined(upper + lower)}" fill="{one.paint}" opacity="0.15"/>'
+        )
+    line = joined([(x.at(e), y.at(f.mean)) for e, f in means])
+    title = f"<title>{text(one.name)}</title>"
+    return [*parts, f'<polyline points="{line}" {one.stroke}>{title}</polyline>']
+
+
+def ends(drawn: Sequence[Tuple[Series, Sequence[Point]]], x: Axis, y: Axis) -> List[str]:
+    """Return the number of each curve beside its end, apart where they would overlap."""
+    wanted = [
+        (y.at(summary(points[-1][1]).mean), x.at(points[-1][0]), one) for one, points in drawn
+    ]
+    wanted.sort(key=lambda place: (place[0], place[2].place))
+    parts: List[str] = []
+    floor = 0.0
+    for height, right, one in wanted:
+        floor = max(height, floor + APART)
+        parts.append(
+            f'<text class="end" x="{right + 4:g}" y="{floor + 4:g}">{one.place + 1}</text>'
+        )
+    return parts
 
 
 def distribution(series: Sequence[Series], title: str, metric: str = "top1") -> str:
@@ -109,98 +125,48 @@ def distribution(series: Sequence[Series], title: str, metric: str = "top1") -> 
     found = [(one, values) for one, values in found if values]
     if not found:
         return ""
-    ends = [end for _, values in found for end in (summary(values).interval or ())]
     every = [value for _, values in found for value in values]
-    # A wide interval of two runs must not press all dots together.
-    span = max(max(every) - min(every), 1.0)
-    low = max(min([*every, *ends]), min(every) - span)
-    high = min(max([*every, *ends]), max(every) + span)
-    height = TOP + ROW * len(found) + BOTTOM
-    label = min(230, 14 + 6.2 * max(len(one.name) for one, _ in found))
-    x = Axis(*padded(low, high), label, WIDTH - RIGHT)
-    floor = height - BOTTOM
-    parts = [
-        f'<line class="grid" x1="{x.at(t)}" x2="{x.at(t)}" y1="{TOP - 4}" y2="{floor}"/>'
-        + caption(f"{t:g}", x.at(t), floor + 15, "middle")
-        for t in x.ticks()
-    ]
-    parts.append(caption("top-1, %", WIDTH - RIGHT, height - 4, "end"))
+    intervals = [summary(values).interval for _, values in found]
+    x = across(every, [interval for interval in intervals if interval is not None])
+    height = ROW * len(found) + BOTTOM + 8
+    parts = scale(x, height, "top-1, %")
     for place, (one, values) in enumerate(found):
-        parts += strip(one, values, x, TOP + ROW * place + ROW / 2)
+        parts += strip(one, values, x, ROW * place + 12)
     return picture(parts, height, title)
 
 
-def strip(one: Series, values: Sequence[float], x: Axis, y: float) -> List[str]:
-    """Return one row of a distribution."""
+def strip(one: Series, values: Sequence[float], x: Axis, top: float) -> List[str]:
+    """Return one row of a distribution: its name, and below it the dots."""
     found = summary(values)
-    parts = [f'<text x="0" y="{y + 4}">{text(short(one.name))}</text>']
+    y = top + 11
+    parts = [heading(one.name, top)]
     if found.interval is not None:
-        low, high = (x.at(min(max(end, x.low), x.high)) for end in found.interval)
-        parts.append(
-            f'<line x1="{low}" x2="{high}" y1="{y}" y2="{y}" stroke="{one.paint}" '
-            'stroke-width="5" opacity="0.25"/>'
-        )
+        parts.append(span(found.interval, x, y, one.paint, f"{one.name}: {in_words(found)}"))
     mean = x.at(found.mean)
     parts.append(
-        f'<line x1="{mean}" x2="{mean}" y1="{y - 7}" y2="{y + 7}" stroke="{one.paint}" '
-        'stroke-width="2"/>'
+        f'<line class="mean" x1="{mean}" x2="{mean}" y1="{y - 7:g}" y2="{y + 7:g}" '
+        f'stroke="{one.paint}" stroke-width="2"/>'
     )
     parts += [
-        f'<circle cx="{x.at(v)}" cy="{y}" r="3.2" fill="{one.paint}" opacity="0.8">'
+        f'<circle cx="{x.at(v)}" cy="{y:g}" r="3.2" fill="{one.paint}" opacity="0.8">'
         f"<title>{text(one.name)}: {v:.2f}</title></circle>"
         for v in values
     ]
     return parts
 
 
-def short(name: str, most: int = 34) -> str:
-    """Return a name, cut where it is too long for its place."""
-    return name if len(name) <= most else f"{name[: most - 1]}…"
-
-
-def padded(low: float, high: float) -> Tuple[float, float]:
-    """Return a range with some room at both ends."""
-    room = max(0.06 * (high - low), 0.2)
-    return low - room, high + room
-
-
-def frame(x: Axis, y: Axis) -> List[str]:
-    """Return grid lines and numbers of two axes."""
-    parts = [
-        f'<line class="grid" x1="{x.start}" x2="{x.end}" y1="{y.at(t)}" y2="{y.at(t)}"/>'
-        f'<text class="soft" x="{x.start - 6}" y="{y.at(t) + 4}" text-anchor="end">{t:g}</text>'
-        for t in y.ticks()
-    ]
-    whole = [t for t in x.ticks() if t == int(t)]
-    parts += [
-        f'<text class="soft" x="{x.at(t)}" y="{y.start + 15}" text-anchor="middle">{t:g}</text>'
-        for t in whole
-    ]
-    return parts
-
-
-def caption(words: str, x: float, y: float, align: str) -> str:
-    """Return the words beside an axis."""
-    return f'<text class="soft" x="{x}" y="{y}" text-anchor="{align}">{text(words)}</text>'
-
-
-def joined(points: Sequence[Tuple[float, float]]) -> str:
-    """Return points as SVG writes them."""
-    return " ".join(f"{x:g},{y:g}" for x, y in points)
-
-
-def picture(parts: Sequence[str], height: Optional[float], title: str) -> str:
-    """Return an SVG element with a title that screen readers read."""
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {height:g}" role="img" aria-label="{text(title)}">'
-        f"{''.join(parts)}</svg>"
-    )
+def in_words(found: Summary) -> str:
+    """Return a mean and its interval as text."""
+    low, high = found.interval or (found.mean, found.mean)
+    return f"mean {found.mean:.2f}, 95 % interval {low:.2f} to {high:.2f}"
 
 
 def legend(series: Sequence[Series]) -> str:
-    """Return which colour is which row."""
+    """Return which number, colour and pattern is which row."""
     keys = "".join(
-        f'<li><span class="swatch" style="background:{one.paint}"></span>{text(one.name)}</li>'
+        f'<li><svg class="key" viewBox="0 0 30 8" aria-hidden="true">'
+        f'<line x1="0" x2="30" y1="4" y2="4" {one.stroke}/></svg>'
+        f"{one.place + 1} {text(one.name)}</li>"
         for one in series
     )
     return f'<ul class="keys">{keys}</ul>'

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import List, Union
 
 from gluontricks.files import write_atomic
-from gluontricks.report import parts
-from gluontricks.results import complexity, registry
+from gluontricks.report import accounting, beside, head, runs, tables
+from gluontricks.report.worth import worth
+from gluontricks.results import complexity, crosschecked, registry
 from gluontricks.results.account import account
 from gluontricks.results.cells import sound
 
@@ -30,21 +31,30 @@ def page(results_dir: Union[str, Path]) -> str:
         If a line of the registry is no record.
     """
     records = registry.load(results_dir)
-    entries = account(records, complexity.load(results_dir))
+    counts = complexity.load(results_dir)
+    entries = account(records, counts)
+    built = tables.built_tables(records)
+    body = "\n".join(
+        (
+            worth(built),
+            accounting.account(entries),
+            tables.tables(built, counts),
+            beside.others(counts, crosschecked.load(results_dir)),
+            accounting.values(entries),
+            beside.repositories(),
+            runs.runs(sound(records), len(records)),
+        )
+    )
+    labels = head.labels_on(body)
     style, script = (
         (ASSETS / name).read_text(encoding="utf-8") for name in ("page.css", "page.js")
-    )
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = (
-        f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
     )
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta http-equiv="Content-Security-Policy" content="{policy(script)}">
 <meta name="description" content="{DESCRIPTION}">
 <link rel="icon" href="data:,">
 <title>gluontricks: results</title>
@@ -52,16 +62,16 @@ def page(results_dir: Union[str, Path]) -> str:
 {style}</style>
 </head>
 <body>
-<a class="skip" href="#account">Skip to the account</a>
+<nav class="skips" aria-label="Skip"><a class="skip" href="#account">Skip to the account</a>
+<a class="skip" href="#tables">Skip to the tables</a>
+<a class="skip" href="#runs">Skip to the runs</a></nav>
 <header>
-{parts.head(entries, sound(records))}
+{head.head(entries, sound(records))}
+{head.meanings(labels)}
 </header>
-{parts.filters()}
+{head.filters(labels)}
 <main>
-{parts.account(entries)}
-{parts.tables(records)}
-{parts.repositories()}
-{parts.runs(sound(records), len(records))}
+{body}
 </main>
 <footer>Written by <code>gluontricks results report</code> from the records in
 <code>results/runs</code>; no number on this page was typed.</footer>
@@ -69,6 +79,15 @@ def page(results_dir: Union[str, Path]) -> str:
 </body>
 </html>
 """
+
+
+def policy(script: str) -> str:
+    """Return the page's policy: no request, and no script but this one."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
 
 
 def write_report(results_dir: Union[str, Path]) -> Path:
