@@ -120,9 +120,9 @@ def test_table_six_stacks_the_refinements(network: str) -> None:
 
 def test_distilled_rows_name_their_teacher_which_knows_mixup_if_they_do() -> None:
     distilled = {name: recipe for name, recipe in BAG.items() if recipe.teacher}
-    assert len(distilled) == 6
+    assert len(distilled) == 7
     for name, recipe in distilled.items():
-        wanted = "bag-teacher-mixup" if "mixup" in name else "bag-teacher"
+        wanted = "bag-teacher-mixup" if recipe.mixup_type == "mixup" else "bag-teacher"
         assert teacher_names()[name] == wanted
         for renamed in (recipe, replace(recipe, name="mine")):
             teacher = teacher_recipe(resolve(renamed))
