@@ -11,6 +11,7 @@ from gluontricks.results.logformats import KINDS
 from gluontricks.results.plain import absolute_paths, canonical
 
 SCHEMA = "gluontricks.run/1"
+OTHER_VERSION = "config.resolved is no recipe of this version"
 STATUSES = ("completed", "failed", "diverged", "stopped")
 SCALES = ("full", "reduced", "smoke")
 LABELS = (
@@ -213,7 +214,7 @@ def _identity(record: Dict[str, Any], config: Dict[str, Any]) -> Iterator[str]:
         yield "config.sha256 is not that of config.resolved"
     recipe = recipe_of(record)
     if recipe is None:
-        yield "config.resolved is no recipe of this version"
+        yield OTHER_VERSION
     elif record["fingerprint"] != recipe.fingerprint(teacher_sha256(record)):
         yield "fingerprint is not that of config.resolved and its teacher"
 

@@ -163,7 +163,7 @@ def test_a_process_that_starts_as_the_signal_comes_gets_it_too(tmp_path) -> None
     context = context_in(tmp_path)
     context.work.mkdir()
     context.stop.set()
-    context.signal = signal.SIGINT
+    context.signal = signal.SIGTERM
     began = time.monotonic()
     words = [sys.executable, "-c", "import time; time.sleep(60)"]
     assert runner.run_process(plan(REDUCED)[0], words, context) != 0

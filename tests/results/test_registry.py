@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 
 from gluontricks.errors import DataError, IntegrityError, UsageError
+from gluontricks.files import sha256_bytes
 from gluontricks.results import registry
-from gluontricks.results.chains import HEADS
+from gluontricks.results.chains import HEADS, line_hash
+from gluontricks.results.plain import canonical
+from gluontricks.results.schema import OTHER_VERSION
 
 BASELINE = "stitch-III-baseline"
 
@@ -57,6 +60,23 @@ def test_only_a_record_of_the_same_run_supersedes_another(
     assert [text for text in found if problem in text] if problem else found == []
     loaded = [entry["run_id"] for entry in registry.load(tmp_path / "results")]
     assert "new" in loaded
+
+
+def test_a_recipe_of_another_version_is_told_and_nothing_is_to_be_restored(
+    record, tmp_path: Path
+) -> None:
+    made = record(BASELINE, 0)
+    made["config"]["resolved"]["field_of_tomorrow"] = 1
+    made["config"]["sha256"] = sha256_bytes(canonical(made["config"]["resolved"]).encode())
+    entry = {**made, "prev_sha256": "0" * 64}
+    entry["line_sha256"] = line_hash(entry)
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    (runs / "a.jsonl").write_text(canonical(entry) + "\n")
+    heads = {"a": {"length": 1, "sha256": entry["line_sha256"]}}
+    (runs / HEADS).write_text(json.dumps(heads))
+    (finding,) = registry.verify(tmp_path)
+    assert (finding.problem, finding.serious) == (OTHER_VERSION, False)
 
 
 def test_a_record_that_is_not_valid_supersedes_nothing(filled: Path) -> None:
