@@ -12,6 +12,8 @@ from gluontricks.results.statistics import Interval
 WIDTH, HEIGHT = 380, 250
 LEFT, RIGHT, TOP, BOTTOM = 34, 22, 26, 34
 ARROW = 5
+# Last bits of an interval are those of one version of SciPy; the page's bytes must not be.
+DIGITS = 6
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Axis:
 
     def at(self, value: float) -> float:
         """Return where a value lies."""
-        share = (value - self.low) / (self.high - self.low)
+        share = (round(value, DIGITS) - self.low) / (self.high - self.low)
         return round(self.start + share * (self.end - self.start), 1)
 
     def ticks(self) -> List[float]:
@@ -45,7 +47,7 @@ def nice(step: float) -> float:
 def padded(low: float, high: float) -> Tuple[float, float]:
     """Return a range with some room at both ends."""
     room = max(0.06 * (high - low), 0.2)
-    return low - room, high + room
+    return round(low - room, DIGITS), round(high + room, DIGITS)
 
 
 def across(values: Sequence[float], intervals: Sequence[Interval]) -> Axis:
@@ -55,7 +57,7 @@ def across(values: Sequence[float], intervals: Sequence[Interval]) -> Axis:
     far longer than that, and would press all dots together.
     """
     span = max(max(values) - min(values), 1.0)
-    ends = [end for interval in intervals for end in interval]
+    ends = [round(end, DIGITS) for interval in intervals for end in interval]
     low = max(min([*values, *ends]), min(values) - span)
     high = min(max([*values, *ends]), max(values) + span)
     return Axis(*padded(low, high), 8, WIDTH - RIGHT)

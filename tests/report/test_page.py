@@ -200,6 +200,16 @@ def test_what_a_trick_was_worth_stands_beside_what_was_published(small) -> None:
     assert "reduced runs" in part
 
 
+def test_the_last_bits_of_an_interval_move_nothing_on_the_page() -> None:
+    for low, high in ((-7.2183719, 6.79), (10.62, 18.24), (-1.0, 3.0)):
+        drawn = [
+            [axis.at(end) for end in ends]
+            for ends in ((low, high), (low - 1e-13, high + 1e-13), (low + 1e-13, high - 1e-13))
+            for axis in (across([0.0, 1.0], [ends]),)
+        ]
+        assert drawn[0] == drawn[1] == drawn[2]
+
+
 def test_an_interval_is_drawn_whole_and_symmetric_or_its_cut_end_is_marked() -> None:
     x = across([20.0, 31.0], [(14.0, 27.0)])
     drawn = span((14.0, 27.0), x, 9, "red", "mean 20.50")
