@@ -157,11 +157,13 @@ def check_costs(costs: Sequence[Cost], seconds: float, *, yes: bool) -> None:
 
     Runs that cannot begin beside others that can are told when it is their turn.
     """
+    from gluontricks.reproduce.costs import all_known
+
     troubles = [cost.trouble for cost in costs if cost.trouble is not None]
     if troubles and len(troubles) == len(costs):
         raise troubles[0]
     if seconds > DAY and not yes:
-        least = "" if all(cost.seconds is not None for cost in costs) else "at least "
+        least = "" if all_known(costs) else "at least "
         raise UsageError(
             f"the plan takes {least}{hours(seconds)}, more than a day",
             "give --yes to begin it, fewer --seeds or --row, or --scale reduced",

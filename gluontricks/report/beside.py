@@ -30,7 +30,6 @@ Document = Optional[Mapping[str, Any]]
 REPOSITORY_CAPTION = (
     "None of these is from the text of a paper, none was measured here, none is in the account."
 )
-TITLES: Mapping[str, str] = {"params_M": "parameters", "flops_G": "FLOPs"}
 
 
 def costs(counts: Document, paper: str, number: str) -> str:
@@ -44,7 +43,7 @@ def costs(counts: Document, paper: str, number: str) -> str:
                if any(c.printed.metric == m for row in by_row.values() for c in row)]  # fmt: skip
     columns = [Column("row"), Column("network")]
     for metric in metrics:
-        name = TITLES.get(metric, metric)
+        name = complexity.TITLES[metric]
         columns += [Column(f"{name}, published", True), Column(f"{name}, ours", True)]
         columns.append(Column("status"))
     rows = [
@@ -117,7 +116,13 @@ def crosscheck(found: Document) -> str:
     columns = (Column("what"), Column("name"), *(Column(kind, True) for kind in kinds))
     named = crosschecked.COLUMNS
     rows = [
-        ("", row_of([text(row[c]) if c not in kinds else digits(row[c]) for c in named], columns))
+        (
+            "",
+            row_of(
+                [text(row[c]) if c not in kinds else crosschecked.digits(row[c]) for c in named],
+                columns,
+            ),
+        )
         for row in found["rows"]
     ]
     bounds = ", ".join(f"{kind} {limits[kind]:.0e}" for kind in kinds)
@@ -128,11 +133,6 @@ def crosscheck(found: Document) -> str:
     )
     title = f"The two engines compared: {len(rows)} networks, losses, optimizers and mixers"
     return folded("crosscheck", title, table(columns, rows, caption=title), about)
-
-
-def digits(value: Optional[float]) -> str:
-    """Return a relative difference as text."""
-    return "not finite" if value is None else f"{value:.1e}"
 
 
 def folded(name: str, title: str, inner: str, about: str) -> str:

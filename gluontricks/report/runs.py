@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Mapping, Optional, Sequence
+from typing import Any, List, Mapping, Sequence
 
 from gluontricks.report.html import definitions, item, row_of, run_name, table, tag, text
 from gluontricks.results.facts import facts, settings
-from gluontricks.results.grids import Column
+from gluontricks.results.grids import Column, number
 from gluontricks.results.records import label_of
 
 Record = Mapping[str, Any]
@@ -73,9 +73,4 @@ def log(record: Record) -> str:
 
 def epoch_cells(epoch: Mapping[str, Any]) -> List[str]:
     """Return the numbers of one epoch, counted from 1."""
-    return [str(epoch["epoch"] + 1), *(rounded(epoch.get(key), n) for key, _, n in EPOCH)]
-
-
-def rounded(value: Optional[float], digits: int) -> str:
-    """Return a number with so many decimals; nothing for None."""
-    return "" if value is None else f"{value:.{digits}f}"
+    return [str(epoch["epoch"] + 1), *(number(epoch.get(key), n) for key, _, n in EPOCH)]

@@ -10,7 +10,7 @@ from gluontricks.report.axes import BOTTOM, Axis, across, heading, picture, scal
 from gluontricks.report.html import item, link, row_of, table, text
 from gluontricks.report.tables import Shown, labels_of_line
 from gluontricks.results.cells import REDUCED
-from gluontricks.results.grids import Column, interval
+from gluontricks.results.grids import Column, effect, interval, paired
 from gluontricks.results.statistics import Difference
 from gluontricks.results.tables import Line
 
@@ -125,12 +125,7 @@ def marks(one: Effect, x: Axis, y: float) -> List[str]:
 def said(found: Difference) -> str:
     """Return a measured difference in words."""
     inside = f", 95 % interval {interval(found.interval, '+')}" if found.interval else ""
-    return f"measured {found.mean:+.2f}{inside}, {pairs(found)}"
-
-
-def pairs(found: Difference) -> str:
-    """Return how many pairs of seeds a difference is the mean of."""
-    return "1 pair" if found.pairs == 1 else f"{found.pairs} pairs"
+    return f"measured {found.mean:+.2f}{inside}, {paired(found.pairs)}"
 
 
 def attributes_of(one: Effect) -> str:
@@ -143,7 +138,7 @@ def cells_of(one: Effect) -> Tuple[str, ...]:
     found, entry = one.measured, one.line.entry
     row = one.shown.row_name(one.line)
     printed = one.line.printed.get(METRIC)
-    theirs = printed_text(one)
+    theirs = effect(one.line, METRIC)
     reduced = ", reduced" * (one.shown.built.label == REDUCED)
     name = one.shown.built.title.partition(":")[0] + reduced
     return (
@@ -153,10 +148,3 @@ def cells_of(one: Effect) -> Tuple[str, ...]:
         link(value_name(printed.id), theirs) if printed and theirs else theirs,
         link(one.shown.name, text(name)),
     )  # fmt: skip
-
-
-def printed_text(one: Effect) -> str:
-    """Return the published difference as text, in parentheses where it has other labels."""
-    if one.published is None:
-        return ""
-    return f"{one.published:+.2f}" if one.line.compared else f"({one.published:+.2f})"

@@ -8,6 +8,7 @@ from gluontricks.files import make_folder, write_atomic
 from gluontricks.reproduce.jobs import LABEL_OF, Job, Request, rows_asked_for
 from gluontricks.reproduce.runner import Context, Record, known_records
 from gluontricks.results.cells import Cell, Joined, join, with_spread
+from gluontricks.results.declared import Declared
 
 
 def records_of(request: Request, jobs: Sequence[Job], context: Context) -> List[Record]:
@@ -19,30 +20,28 @@ def records_of(request: Request, jobs: Sequence[Job], context: Context) -> List[
 
 def filled_lines(request: Request, jobs: Sequence[Job], context: Context, done: Job) -> List[str]:
     """Return the lines of the table that a run has just filled, without heading."""
-    lines = body(request, jobs, context, only=done.rows)
+    entries = [entry for entry in rows_asked_for(request) if entry.name in done.rows]
+    lines = body(entries, joined(request, jobs, context))
     return [f"    {'  '.join(part for part in line if part)}" for line in lines]
 
 
 def table_lines(request: Request, jobs: Sequence[Job], context: Context) -> List[str]:
     """Return the table as lines for a terminal."""
     heading = ("table", "row", "labels", "top-1", "top-5", "runs", "engine, device, precision")
-    lines = [heading, *body(request, jobs, context)]
+    found = joined(request, jobs, context)
+    lines = [heading, *body(rows_asked_for(request), found)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(heading))]
     text = ["  ".join(part.ljust(w) for part, w in zip(line, widths)).rstrip() for line in lines]
     means = f"label {LABEL_OF[request.scale]}; mean ± standard deviation, in percent"
-    return ["", *text, "", means, *joined(request, jobs, context).failures]
+    return ["", *text, "", means, *found.failures]
 
 
-def body(
-    request: Request, jobs: Sequence[Job], context: Context, only: Sequence[str] = ()
-) -> List[Sequence[str]]:
-    """Return the cells of every line, or of those of the rows ``only``."""
-    entries = [e for e in rows_asked_for(request) if not only or e.name in only]
-    cells = joined(request, jobs, context).cells
+def body(entries: Sequence[Declared], runs: Joined) -> List[Sequence[str]]:
+    """Return the cells of the lines of some rows."""
     lines: List[Sequence[str]] = []
     for entry in entries:
         start = (entry.ablation.table, entry.row.label, entry.labels)
-        found = cells.get(entry.name, ())
+        found = runs.cells.get(entry.name, ())
         lines += [(*start, *measured(cell)) for cell in found]
         lines += [] if found else [(*start, "not run", "", "0", "")]
     return lines

@@ -11,10 +11,10 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from gluontricks.errors import GluontricksError, WorkerError
 from gluontricks.job import dies_with_its_parent, send
@@ -39,8 +39,9 @@ class Context:
 
     ``results`` is the folder of the registry, ``work`` that of runs. ``writer`` names the chain
     that records are added to. ``report`` takes a line of text, ``finished`` a job that is done;
-    ``failed`` has cause and remedy by job, ``awaited`` the jobs that others have, ``signal`` the
-    signal that stopped all, ``read`` the registry as it was read last.
+    ``failed`` has cause and remedy by job, ``awaited`` the jobs that others have, ``held`` those
+    that this process has, ``signal`` the signal that stopped all, ``read`` the registry as it was
+    read last.
     """
 
     results: Path
@@ -53,6 +54,7 @@ class Context:
     stop: threading.Event = field(default_factory=threading.Event)
     failed: Dict[str, Tuple[str, str]] = field(default_factory=dict)
     awaited: Set[str] = field(default_factory=set)
+    held: Set[str] = field(default_factory=set)
     running: Dict[str, Any] = field(default_factory=dict)
     signal: int = 0
     read: Optional[Tuple[Any, List[Record]]] = None
@@ -76,6 +78,15 @@ class Context:
             self.read = (state, registry.load(self.results))
         return self.read[1]
 
+    @contextmanager
+    def holding(self, job: Job) -> Iterator[None]:
+        """Know a job as this process's own while one of its workers is at it."""
+        self.held.add(job.key)
+        try:
+            yield
+        finally:
+            self.held.discard(job.key)
+
     def folder(self, job: Job) -> Path:
         """Return the directory of a run."""
         return self.work / job.key
@@ -98,7 +109,7 @@ def work_on(jobs: Sequence[Job], context: Context) -> None:
 def tell_awaited(jobs: Sequence[Job], context: Context) -> None:
     """Say once of each job that another process has it."""
     for job in jobs:
-        theirs = job.key not in context.running and Claim(context.claims, job.key).path.exists()
+        theirs = job.key not in context.held and Claim(context.claims, job.key).path.exists()
         if theirs and job.key not in context.awaited:
             context.awaited.add(job.key)
             context.report(f"{job.title}: waiting, another process has claimed it")
@@ -127,7 +138,7 @@ def claim_and_run(job: Job, context: Context) -> bool:
     claim = Claim(context.claims, job.key)
     if not claim.take():
         return False
-    with claim:
+    with claim, context.holding(job):
         if record_of(job, context) is not None:
             # Somebody finished it between our looking and our claim.
             return True
@@ -163,11 +174,10 @@ def run_elsewhere(job: Job, context: Context) -> Set[Tuple[str, str, str]]:
     """Return the other engines, devices and precisions on which a job's very run is over."""
     if job.scale == "smoke":
         return set()
-    found = {setting_of(record) for record in sound(context.records())}
     return {
-        setting
-        for setting in found
-        if any(job.on(*setting).is_done_by(record) for record in context.records())
+        setting_of(record)
+        for record in sound(context.records())
+        if job.on(*setting_of(record)).is_done_by(record)
     }
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from gluontricks.recipes import Published, cifar10_resnets, published
+from gluontricks.recipes.derived import rounded
 from gluontricks.results.kept import csv_text, load_kept
 from gluontricks.results.words import escape
 
@@ -20,6 +21,7 @@ COSTS: Mapping[str, Tuple[str, int, str]] = {
     "params_M": ("params", 10**6, "M"),
     "flops_G": ("macs", 10**9, "G"),
 }
+TITLES: Mapping[str, str] = {"params_M": "parameters", "flops_G": "FLOPs"}
 PAPER = "bag-of-tricks"
 CAPTIONS = {
     "1": "computational costs of various networks",
@@ -114,7 +116,7 @@ class Cost:
         if self.count is None:
             return "not implemented"
         digits = Decimal(self.printed.value.replace(",", ""))
-        ours = (Decimal(self.count) / self.unit[0]).quantize(digits, rounding=ROUND_HALF_UP)
+        ours = rounded(Decimal(self.count) / self.unit[0], digits)
         return "exact" if ours == digits else "differs"
 
     @property
@@ -156,10 +158,9 @@ def render(found: Mapping[str, Any]) -> Dict[str, str]:
 def to_markdown(table: str, values: Sequence[Cost]) -> str:
     """Return a table of costs as Markdown."""
     metrics = [metric for metric in COSTS if any(v.printed.metric == metric for v in values)]
-    titles = {"params_M": "parameters", "flops_G": "FLOPs"}
     heading = ["row", "network"]
     for metric in metrics:
-        heading += [f"{titles[metric]}, published", f"{titles[metric]}, ours", "status"]
+        heading += [f"{TITLES[metric]}, published", f"{TITLES[metric]}, ours", "status"]
     lines: Dict[str, List[str]] = {}
     for value in values:
         row = [escape(value.printed.row), f"`{value.printed.model}`"]

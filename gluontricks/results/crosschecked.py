@@ -98,8 +98,13 @@ def to_csv(found: Mapping[str, Any]) -> str:
 
 def _line(row: Mapping[str, Any]) -> str:
     cells: List[str] = [row["kind"], escape(row["name"])]
-    cells += ["not finite" if row[kind] is None else f"{row[kind]:.1e}" for kind in KINDS]
+    cells += [digits(row[kind]) for kind in KINDS]
     return "| " + " | ".join(cells) + " |"
+
+
+def digits(value: Optional[float]) -> str:
+    """Return a relative difference as text."""
+    return "not finite" if value is None else f"{value:.1e}"
 
 
 def _mxnet(packages: Mapping[str, Any]) -> str:

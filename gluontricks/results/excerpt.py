@@ -6,10 +6,9 @@ import re
 from pathlib import Path
 from typing import Any, Dict, Mapping, Sequence
 
-from gluontricks.recipes import ABLATIONS, Ablation
-from gluontricks.results.cells import REDUCED, counted, join, with_spread
-from gluontricks.results.declared import expand
-from gluontricks.results.tables import build_table
+from gluontricks.recipes import ABLATIONS
+from gluontricks.results.cells import REDUCED, counted, with_spread
+from gluontricks.results.tables import Line, build_table
 from gluontricks.results.words import escape
 
 OPENING, CLOSING = "<!-- written by make tables: {name} -->", "<!-- end -->"
@@ -20,7 +19,8 @@ TABLE, LABELS = "stitch-mixup/V", ("fine", "coarse")
 def excerpt(records: Sequence[Mapping[str, Any]]) -> str:
     """Return the reduced runs of one table: a row of it a line, a label set a column."""
     table = ABLATIONS[TABLE]
-    cells = found(table, records)
+    ran = [line for line in build_table(table, records, (), label=REDUCED).lines if line.cell]
+    cells = found(ran)
     lines = [
         "| [Table V](results/tables/stitch-mixup-table-5-reduced.md), reduced | "
         + " | ".join(f"top-1, {labels}" for labels in LABELS) + " |",
@@ -29,13 +29,11 @@ def excerpt(records: Sequence[Mapping[str, Any]]) -> str:
     for row in table.rows:
         values = [cells.get((row.label, labels), "not run") for labels in LABELS]
         lines.append(f"| {escape(row.label)} | {' | '.join(values)} |")
-    return "\n".join([*lines, "", caption(table, records)])
+    return "\n".join([*lines, "", caption(ran)])
 
 
-def caption(table: Ablation, records: Sequence[Mapping[str, Any]]) -> str:
+def caption(ran: Sequence[Line]) -> str:
     """Return one line on what the numbers are: their label, protocol and settings."""
-    built = build_table(table, records, (), label=REDUCED)
-    ran = [line for line in built.lines if line.cell is not None]
     protocols = sorted({line.protocol for line in ran})
     settings = sorted({line.cell.setting for line in ran if line.cell})
     return (
@@ -44,19 +42,14 @@ def caption(table: Ablation, records: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def found(table: Ablation, records: Sequence[Mapping[str, Any]]) -> Dict[Any, str]:
+def found(ran: Sequence[Line]) -> Dict[Any, str]:
     """Return (row, label set) -> mean and deviation of the runs in the setting that has most."""
-    entries = expand(table, "reduced")
-    joined = join(entries, records, REDUCED).cells
     texts: Dict[Any, str] = {}
-    for entry in entries:
-        own = joined.get(entry.name, ())
-        if own:
-            cell = max(own, key=lambda one: len(one.records))
-            value = cell.statistic("top1")
-            if value is not None:
-                text = f"{with_spread(value, 'top1')} ({counted(value.n)})"
-                texts[entry.row.label, entry.labels] = text
+    for line in sorted(ran, key=lambda line: -len(line.cell.records) if line.cell else 0):
+        value = line.cell.statistic("top1") if line.cell else None
+        if value is not None:
+            text = f"{with_spread(value, 'top1')} ({counted(value.n)})"
+            texts.setdefault((line.entry.row.label, line.entry.labels), text)
     return texts
 
 

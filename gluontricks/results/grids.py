@@ -276,9 +276,14 @@ def difference(value: Optional[Difference]) -> str:
     """Return a difference with its interval and the number of pairs; nothing for None."""
     if value is None:
         return ""
-    pairs = value.pairs and (f"{value.pairs} pairs" if value.pairs > 1 else "1 pair")
+    pairs = paired(value.pairs) if value.pairs else ""
     inside = [part for part in (interval(value.interval, "+"), pairs) if part]
     return f"{value.mean:+.2f} ({'; '.join(inside)})" if inside else f"{value.mean:+.2f}"
+
+
+def paired(pairs: int) -> str:
+    """Return ``1 pair`` or ``n pairs``."""
+    return "1 pair" if pairs == 1 else f"{pairs} pairs"
 
 
 def p_value(value: Optional[float]) -> str:
